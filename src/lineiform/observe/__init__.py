@@ -1,0 +1,1 @@
+"""Observation: the event log and everything that reads it."""

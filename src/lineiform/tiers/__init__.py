@@ -1,0 +1,1 @@
+"""Tiers: entry objects, counters, background compilation, installation, the never-slower policy."""

@@ -1,0 +1,130 @@
+"""A compiled unit: what the compiler hands to the runtime.
+
+Decides the form of that hand-over and nothing else.  Relies on nobody.  Never runs or compiles anything.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` stays out of the import of Lineiform: it costs milliseconds
+    from collections.abc import Callable, Hashable
+    from types import FunctionType
+    from typing import Any, Protocol
+
+    from ..budget import Budget
+
+    class Assumptions(Protocol):
+        """What a unit rests on."""
+
+        def revalidate(self) -> list[Any]:
+            """The assumptions that do not hold any more; empty when the unit may be installed."""
+
+        def subscribe(self, callback: Callable[[Any], None]) -> None:
+            """Call `callback(assumption)` when a notified assumption breaks, in whichever thread broke it."""
+
+        def describe(self) -> list[Any]:
+            """Rows: dicts with `kind`, `what` and `how` (proved, notified, checked, promised)."""
+
+
+class NoAssumptions:
+    """The assumptions of a unit that rests on nothing."""
+
+    __slots__ = ()
+
+    def revalidate(self) -> list[Any]:
+        return []
+
+    def subscribe(self, callback: Callable[[Any], None]) -> None:
+        return None
+
+    def describe(self) -> list[Any]:
+        return []
+
+
+class Options:
+    """What the compiler is asked for: `backend`, `budget`, `verify`, `seed`, `is_frozen`, `pinned`.
+
+    backend:   'auto', 'bytecode' or 'native'.
+    verify:    run the verifier after every pass.
+    seed:      int or None; decides every choice that may be perturbed in tests.
+    is_frozen: `is_frozen(obj) -> bool`, whether the user promised that `obj` does not change.
+    pinned:    parameter name -> `Pin`, arguments that the unit may take as constant or of known type.
+    unwrap:    `unwrap(obj) -> obj`, the original behind an entry object, else `obj` itself.
+    """
+
+    __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap")
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        budget: Budget,
+        verify: bool = False,
+        seed: int | None = None,
+        is_frozen: Callable[[Any], bool] = lambda obj: False,
+        pinned: dict[str, Pin] | None = None,
+        unwrap: Callable[[Any], Any] = lambda obj: obj,
+    ) -> None:
+        self.backend = backend
+        self.budget = budget
+        self.verify = verify
+        self.seed = seed
+        self.is_frozen = is_frozen
+        self.pinned = pinned or {}
+        self.unwrap = unwrap
+
+
+class Pin:
+    """A pinned argument: exactly one of `value` (a constant) or `type` (the exact type) is meant."""
+
+    __slots__ = ("is_type", "value")
+
+    def __init__(self, value: Any, *, is_type: bool = False) -> None:
+        self.value = value
+        self.is_type = is_type
+
+
+class Unit:
+    """One compiled callable.
+
+    function:    a plain Python function with the specialised code, and the parameters, defaults and
+                 keyword-only defaults that calling the target takes (for a bound method, a partial or a
+                 callable object: without what is bound already).
+    assumptions: see `Assumptions`.
+    report:      data for `explain`; every key is optional:
+                 'inlined'     tree of {'name', 'position', 'children': [...]},
+                 'residual'    list of {'callee', 'position', 'reason', 'detail'},
+                 'loops'       list of {'position', 'iterations'},
+                 'exits'       list of {'position', 'kind', 'count'},
+                 'phases'      dict phase -> seconds,
+                 'code_bytes'  int,
+                 'tier'        'bytecode' or 'native',
+                 'ir'          dict stage -> str or a callable that gives the text,
+                 'bytecode', 'llvm', 'asm'  str or a callable that gives the text,
+                 'graph'       callable(path) that writes the control flow graph.
+    shape_key:   hashable or None.  Units with equal keys share one code object.
+    instantiate: `instantiate(target, options) -> Unit` makes the unit for another target of the same
+                 shape without compiling; None when the shape cannot be shared.
+    """
+
+    __slots__ = ("function", "assumptions", "report", "shape_key", "instantiate", "__weakref__")
+
+    def __init__(
+        self,
+        function: FunctionType,
+        assumptions: Assumptions | None = None,
+        report: dict[str, Any] | None = None,
+        shape_key: Hashable = None,
+        instantiate: Callable[[Any, Options], Unit] | None = None,
+    ) -> None:
+        self.function = function
+        self.assumptions: Assumptions = NoAssumptions() if assumptions is None else assumptions
+        self.report: dict[str, Any] = {} if report is None else report
+        self.shape_key = shape_key
+        self.instantiate = instantiate
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of code that this unit holds."""
+        size = self.report.get("code_bytes")
+        return size if isinstance(size, int) else len(self.function.__code__.co_code)
