@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 # Effects, as bits.
-RAISES: Final = 1  # may raise; only such an op may have a handler
+RAISES: Final = 1  # may raise; only an op that RAISES or POLLS may have a handler
 READS: Final = 2  # reads mutable state
 WRITES: Final = 4  # writes mutable state
 RUNS_CODE: Final = 8  # may run arbitrary user code (implies the three above)
@@ -32,6 +32,8 @@ FRAME: Final = 16  # changes what the frame's variables or its exception state h
 THREADS: Final = 32  # result 0 is the same object as operand 0
 TERMINATOR: Final = 64  # ends a block
 ALLOCATES: Final = 128  # the result is a new object with an identity of its own
+POLLS: Final = 256  # a jump that may be a loop's back edge: signals and other threads get their turn, so an
+# asynchronous exception (KeyboardInterrupt) can be raised here and the op may have a handler
 
 ANY: Final = RAISES | READS | WRITES | RUNS_CODE
 
@@ -88,9 +90,13 @@ def _row(
 
 
 _CONTROL = (
-    _row("br", effects=TERMINATOR, successors=(0,), doc="Go on in the target block."),
+    _row("br", effects=TERMINATOR | POLLS, successors=(0,), doc="Go on in the target block."),
     _row(
-        "cond_br", "condition", effects=TERMINATOR, successors=(0, 0), doc="i1: first target when true, else second."
+        "cond_br",
+        "condition",
+        effects=TERMINATOR | POLLS,
+        successors=(0, 0),
+        doc="i1: first target when true, else second.",
     ),
     _row("ret", "value*", effects=TERMINATOR, doc="Return from the function."),
     _row("unreachable", effects=TERMINATOR, doc="Control never arrives here."),
