@@ -1,0 +1,107 @@
+"""fuzzylogic: four rules over one domain, each a conjunction, joined by `|` into one fuzzy set.
+
+The user wraps the resulting `Set`, a callable object whose `func` is a tree of closures; min and max run over
+generator expressions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fuzzylogic.classes import Domain
+from fuzzylogic.functions import R, S, trapezoid, triangular
+from fuzzylogic.hedges import very
+
+from benchmarks.workload import PACKAGE, Case, Workload
+
+READINGS = [degrees / 2 for degrees in range(-20, 84, 2)]
+
+
+def make_comfort() -> Any:
+    temperature = Domain("temperature", -20, 50)
+    temperature.cold = S(0, 12)
+    temperature.warm = trapezoid(10, 18, 24, 30)
+    temperature.mild = triangular(8, 26, c=16)
+    temperature.hot = R(22, 34)
+    cold, warm = temperature.cold, temperature.warm
+    mild, hot = temperature.mild, temperature.hot
+    return (very(warm) & ~hot) | (mild & ~cold) | (~very(cold) & warm) | (very(mild) & ~very(hot))
+
+
+def residual(x: Any) -> Any:
+    # very(warm) & ~hot
+    if x < 10 or 30 < x:
+        warm = 0
+    elif x < 18:
+        y = 0.125 * (x - 10) + 0
+        warm = 0.0 if y < 0 else 1.0 if y > 1 else y
+    elif x > 24:
+        y = -0.16666666666666666 * (x - 24) + 1
+        warm = 0.0 if y < 0 else 1.0 if y > 1 else y
+    else:
+        warm = 1
+    low = warm**2
+    hot = 0 if x < 22 else (x - 22) / 12 if 22 <= x <= 34 else 1
+    other = float(1 - hot)
+    high = other if other < low else low
+    # mild & ~cold
+    if x <= 16:
+        y = 0.125 * (x - 8) + 0
+        low = 0.0 if y < 0 else 1.0 if y > 1 else y
+    else:
+        y = 0.1 * (x - 16) + 0
+        low = float(1 - (0.0 if y < 0 else 1.0 if y > 1 else y))
+    cold = 1 if x <= 0 else 1.0 - x / 12 if 0 < x < 12 else 0
+    other = float(1 - cold)
+    rule = other if other < low else low
+    if rule > high:
+        high = rule
+    # ~very(cold) & warm
+    cold = 1 if x <= 0 else 1.0 - x / 12 if 0 < x < 12 else 0
+    low = float(1 - cold**2)
+    if x < 10 or 30 < x:
+        other = 0
+    elif x < 18:
+        y = 0.125 * (x - 10) + 0
+        other = 0.0 if y < 0 else 1.0 if y > 1 else y
+    elif x > 24:
+        y = -0.16666666666666666 * (x - 24) + 1
+        other = 0.0 if y < 0 else 1.0 if y > 1 else y
+    else:
+        other = 1
+    rule = other if other < low else low
+    if rule > high:
+        high = rule
+    # very(mild) & ~very(hot)
+    if x <= 16:
+        y = 0.125 * (x - 8) + 0
+        mild = 0.0 if y < 0 else 1.0 if y > 1 else y
+    else:
+        y = 0.1 * (x - 16) + 0
+        mild = float(1 - (0.0 if y < 0 else 1.0 if y > 1 else y))
+    low = mild**2
+    hot = 0 if x < 22 else (x - 22) / 12 if 22 <= x <= 34 else 1
+    other = float(1 - hot**2)
+    rule = other if other < low else low
+    if rule > high:
+        high = rule
+    return high
+
+
+def build() -> Case:
+    comfort = make_comfort()
+
+    def drive(call: Any) -> list[Any]:
+        return [call(reading) for reading in READINGS]
+
+    return Case(comfort, drive, len(READINGS), residual)
+
+
+WORKLOAD = Workload(
+    "fuzzylogic",
+    PACKAGE,
+    "reading",
+    build,
+    distributions=("fuzzylogic", "numpy"),
+    pypy="imports numpy",
+)
