@@ -107,8 +107,8 @@ def tell_pythons():
         print(f"CPython {version}: {found.get(version, 'missing (not tested)')}")
     if not found:
         names = ", ".join(VERSIONS)
-        sys.exit(f"No usable CPython {names} was found on PATH or under ~/.pyenv/versions. Install one of them "
-                 "with its venv and ensurepip modules (on Debian: python3-venv).")
+        sys.exit(f"No usable CPython {names} was found on PATH or under ~/.pyenv/versions. Install one of "
+                 "them with its venv and ensurepip modules (on Debian: python3-venv).")
     sys.stdout.flush()
     return found
 
