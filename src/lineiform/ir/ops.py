@@ -116,6 +116,7 @@ _VALUES = (
 _VARIABLES = (
     _row("py.bind", "value", "", "var", FRAME | RUNS_CODE | WRITES, doc="Variable `var` names value; old one released."),
     _row("py.kill", "", "", "var", FRAME | RUNS_CODE | WRITES, doc="Variable `var` becomes unbound; old one released."),
+    _row("py.release", "value", "", "", RUNS_CODE | WRITES, doc="The value is let go here: its last use, POP_TOP."),
     _row("py.free_cell", "", "obj", "index", 0, doc="Cell `index` of the closure of the function itself."),
     _row("py.make_cell", "initial", "obj", "", ALLOCATES, doc="A new cell; operand may be unbound (an empty cell)."),
     _row("py.load_cell", "cell", "obj", "name", RAISES | READS, doc="Content of a cell; NameError when empty."),
