@@ -1,0 +1,440 @@
+"""Whole programs: globals, classes, closure factories, the tree of nodes, and the steps that drive it.
+
+Every node of the tree is called as `node(x, env)`: a closure over cells, a decorated function, a partial, a
+bound method, a callable object, a lambda with defaults, a recursive rule tied through a mutable node.  The
+steps call the root several times and change something in between, as `STEPS = [("call", arguments), …]`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..choices import Choices, weighted
+from .functions import Functions
+from .writer import Scope
+
+
+@dataclass
+class Program:
+    """Source text of a module with `root` and `STEPS`, and which features went into it."""
+
+    source: str
+    features: Counter[str] = field(default_factory=Counter)
+
+
+HEADER = """\
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        trace('call', len(args) + len(kwargs))
+        return function(*args, **kwargs)
+    return wrapper
+def counted(step):
+    def decorate(function):
+        count = 0
+        def wrapper(*args, **kwargs):
+            nonlocal count
+            count += step
+            trace('count', count)
+            return function(*args, **kwargs)
+        return wrapper
+    return decorate
+"""
+
+
+class Module(Functions):
+    """Productions of a module."""
+
+    def __init__(self, choices: Choices) -> None:
+        super().__init__(choices)
+        self.module_names = {}
+        self.setters: list[str] = []
+        self.plain: list[str] = []  # functions without free variables, whose code may be swapped
+        self.instances: list[str] = []
+        self.classes: list[str] = []
+        self.partials: list[str] = []
+        self.closures: list[str] = []
+
+    def module(self) -> Program:
+        self.globals()
+        if self.c.chance(70):
+            self.lines += HEADER.splitlines()
+        else:
+            self.lines += [line.replace("trace(", "str(").replace("'call', ", "") for line in HEADER.splitlines()]
+        self.emit("SETTERS = {}")
+        for _ in range(2 + self.c.below(4)):
+            self.node_of_some_sort()
+        self.lines.append(f"root = {self.scope.of_kind('node')[-1]}")
+        self.steps()
+        return Program("\n".join(self.lines) + "\n", self.features)
+
+    def globals(self) -> None:
+        for kind in ("int", "str", "list", "dict", "int"):
+            name = self.fresh("G")
+            self.emit(f"{name} = {self.atom(kind)}")
+            self.scope.names[name] = self.module_names[name] = kind
+
+    # ---- nodes
+
+    def node_of_some_sort(self) -> None:
+        row = self.c.pick(NODES)
+        name = row(self)
+        self.scope.names[name] = "node"
+
+    def rule_scope(self, parent: Scope, *names: tuple[str, str]) -> Scope:
+        scope = Scope("function", parent)
+        scope.add("x", "int")
+        scope.add("env", "env", writable=False)
+        for name, kind in names:
+            scope.add(name, kind)
+        return scope
+
+    def children(self, most: int = 3) -> list[str]:
+        known = self.scope.of_kind("node")
+        return [self.c.pick(known) for _ in range(self.c.below(most) + 1)] if known else []
+
+    def factory(self) -> str:
+        """A closure made by a factory that captures constants, children and a cell that may be rebound."""
+        self.feature("node: closure")
+        factory, name = self.fresh("make"), self.fresh("node")
+        outer = Scope("function", self.scope)
+        children = self.children()
+        parameters, arguments = [], []
+        for child in children:
+            parameter = self.fresh("c")
+            outer.names[parameter] = outer.own[parameter] = "node"
+            parameters.append(parameter)
+            arguments.append(child)
+        if children and self.c.chance(40):
+            self.feature("node: sequence of closures")
+            parameter = self.fresh("cs")
+            outer.names[parameter] = outer.own[parameter] = "nodes"
+            parameters.append(parameter)
+            opener, closer = self.c.pick((("(", ",)"), ("[", "]")))
+            arguments.append(opener + ", ".join(self.children()) + closer)
+        if children and self.c.chance(25):
+            self.feature("node: dict of closures")
+            parameter = self.fresh("cd")
+            outer.names[parameter] = outer.own[parameter] = "nodemap"
+            parameters.append(parameter)
+            arguments.append(f"{{0: {children[0]}, 1: {children[-1]}}}")
+        for _ in range(self.c.below(3)):
+            kind, parameter = self.c.pick(("int", "int", "str", "tuple", "list", "object")), self.fresh("a")
+            outer.add(parameter, kind)
+            parameters.append(parameter)
+            arguments.append(self.atom(kind))
+        self.emit(f"def {factory}({', '.join(parameters)}):")
+        with self.indented(), self.inside(outer):
+            for _ in range(self.c.below(3)):
+                self.assign(0)
+            self.closure_body(outer, name)
+        self.emit(f"{name} = {factory}({', '.join(arguments)})")
+        self.closures.append(name)
+        return name
+
+    def closure_body(self, outer: Scope, name: str) -> None:
+        """Emit the rule inside the factory, perhaps a setter for one of its cells, and the return."""
+        if self.c.chance(20):
+            self.emit(f"@{self.c.pick(('logged', 'counted(1)'))}")
+            self.feature("node: decorated closure")
+        inner = self.rule_scope(outer)
+        self.emit(f"def rule(x, env{self.more_parameters(inner)}):")
+        self.body(inner, 3, 5)
+        cells = [cell for cell, kind in outer.own.items() if kind in ("int", "str", "list", "node")]
+        if cells and self.c.chance(60):
+            cell = self.c.pick(cells)
+            self.feature("setter of a cell")
+            self.emit("def change(value):")
+            with self.indented():
+                self.emit(f"nonlocal {cell}")
+                self.emit(f"{cell} = value")
+            self.emit(f"SETTERS['{name}'] = change")
+            self.setters.append(f"{name}:{outer.own[cell]}")
+        if self.c.chance(10):
+            self.emit("rule.note = 1")
+        self.emit("return rule")
+
+    def more_parameters(self, scope: Scope) -> str:
+        """Return further parameters with defaults, keyword-only or starred ones."""
+        text = ""
+        if self.c.chance(30):
+            self.feature("default")
+            name = self.fresh("d")
+            text += f", {name}={self.atom('int')}"
+            scope.add(name, "int")
+        if self.c.chance(12):
+            self.feature("*args parameter")
+            text += ", *more"
+            scope.add("more", "tuple")
+            if self.c.chance(50):
+                self.feature("keyword-only parameter")
+                text += f", only={self.atom('int')}"
+                scope.add("only", "int")
+        if self.c.chance(10):
+            self.feature("**kwargs parameter")
+            text += ", **named"
+            scope.add("named", "dict")
+        return text
+
+    def plain_function(self) -> str:
+        self.feature("node: plain function")
+        name = self.fresh("node")
+        scope = self.rule_scope(self.scope)
+        if self.c.chance(25):
+            self.feature("node: decorated function")
+            self.emit(f"@{self.c.pick(('logged', 'counted(3)'))}")
+        else:
+            self.plain.append(name)
+        self.emit(f"def {name}(x, env{self.more_parameters(scope)}):")
+        self.body(scope, 3, 5)
+        return name
+
+    def bound_partial(self) -> str:
+        self.feature("node: partial")
+        function, name = self.fresh("function"), self.fresh("node")
+        child = self.children(1)
+        scope = self.rule_scope(self.scope, ("k", "int"))
+        scope.names["c"] = scope.own["c"] = "node" if child else "function"
+        by_keyword = self.c.chance(50)
+        self.emit(f"def {function}(c, x, env, k=1):" if by_keyword else f"def {function}(c, k, x, env):")
+        self.body(scope, 2, 4)
+        pinned = child[0] if child else "None"
+        value = self.atom("int")
+        self.emit(f"{name} = partial({function}, {pinned}, {'k=' if by_keyword else ''}{value})")
+        self.partials.append(name)
+        return name
+
+    def instance(self) -> str:
+        """A callable object or a bound method, with attributes, perhaps properties, a base class and super()."""
+        shape, name = self.fresh("Shape"), self.fresh("node")
+        child = self.children(1)
+        base = ""
+        if self.c.chance(50):
+            self.feature("node: class with a base")
+            base = self.fresh("Base")
+            self.emit(f"class {base}:")
+            with self.indented():
+                self.emit("def run(self, x, env):")
+                scope = self.rule_scope(self.scope)
+                self.body(scope, 1, 2)
+        slots = self.c.chance(20) and not base
+        called = self.c.chance(60)
+        self.feature("node: callable object" if called else "node: bound method")
+        self.emit(f"class {shape}({base}):" if base else f"class {shape}:")
+        with self.indented():
+            if slots:
+                self.feature("slots")
+                self.emit("__slots__ = ('kept', 'child')")
+            else:
+                self.emit(f"level = {self.atom('int')}")
+            self.emit("def __init__(self, kept, child):")
+            with self.indented():
+                self.emit("self.kept = kept")
+                self.emit("self.child = child")
+            self.emit("@property")
+            self.emit("def double(self):")
+            with self.indented():
+                self.emit("return self.kept * 2")
+            sort = self.c.pick(("", "", "static", "class")) if not called else ""
+            self.method_body(shape, base, slots, called, sort, bool(child))
+        maker = f"{shape}({self.atom('int')}, {child[0] if child else 'None'})"
+        instance = self.fresh("thing")
+        self.emit(f"{instance} = {maker}")
+        self.emit(f"{name} = {instance}" if called else f"{name} = {instance}.apply")
+        self.instances.append(instance)
+        if not slots:
+            self.classes.append(f"{shape}:{'__call__' if called else 'apply'}:{sort}")
+        return name
+
+    def method_body(self, shape: str, base: str, slots: bool, called: bool, sort: str, child: bool) -> None:
+        scope = self.rule_scope(Scope("class", self.scope))
+        first = {"": "self, ", "static": "", "class": "cls, "}[sort]
+        if sort:
+            self.feature(f"{sort}method")
+            self.emit(f"@{sort}method")
+        self.emit(f"def {'__call__' if called else 'apply'}({first}x, env):")
+        with self.indented(), self.inside(scope):
+            if not sort:
+                value = self.fresh()
+                self.feature("attribute load")
+                self.emit(f"{value} = self.{self.c.pick(('kept', 'double', 'kept' if slots else 'level'))}")
+                scope.add(value, "int")
+                if child and self.c.chance(70):
+                    held = self.fresh("c")
+                    self.emit(f"{held} = self.child")
+                    scope.names[held] = scope.own[held] = "node"
+                if self.c.chance(25):
+                    self.feature("attribute store")
+                    self.emit("self.kept += 1")
+                if base:
+                    form = self.c.below(3)
+                    self.feature(("super() without arguments", "super() with two arguments",
+                                  "super() as a value")[form])  # fmt: skip
+                    call = ("super().run(x, env)", f"super({shape}, self).run(x, env)", "super()")[form]
+                    self.emit(f"trace({self.counter_label()}, {call})" if form < 2 else f"s = {call}")
+                    if form == 2:
+                        self.emit(f"trace({self.counter_label()}, s.run(x, env))")
+                    elif self.c.chance(30):
+                        self.emit(f"{value} = super().run")
+        self.body(scope, 2, 3)
+
+    def lambda_node(self) -> str:
+        self.feature("node: lambda with defaults")
+        name = self.fresh("node")
+        child = self.children(1)
+        scope = self.rule_scope(self.scope, ("k", "int"))
+        scope.names["c"] = "node" if child else "function"
+        with self.inside(scope):
+            text = self.expression("int", 4)
+        self.emit(f"{name} = lambda x, env, k={self.atom('int')}, c={child[0] if child else 'None'}: {text}")
+        if not child:
+            self.plain.append(name)
+        return name
+
+    def recursive_node(self) -> str:
+        """A rule that reaches itself through a mutable node, as grammars do."""
+        self.feature("node: recursion through a mutable node")
+        tie, name = self.fresh("tie"), self.fresh("node")
+        child = self.children(1)
+        form = self.c.below(3)
+        self.emit((f"{tie} = [None]", f"{tie} = {{}}", f"{tie} = Tracked('tie')")[form])
+        target = (f"{tie}[0]", f"{tie}['rule']", f"{tie}.rule")[form]
+        scope = self.rule_scope(self.scope)
+        if child:
+            scope.names[child[0]] = "node"
+        self.emit(f"def {name}(x, env):")
+        with self.indented():
+            self.emit("if not spend():")
+            with self.indented():
+                self.emit(f"return {self.c.pick(('x', '0', 'env.n'))}")
+            with self.inside(scope):
+                again = self.fresh()
+                self.emit(f"{again} = clip({target}(x {self.c.pick('+-|')} 1, env))")
+                scope.add(again, "int")
+        self.body(scope, 2, 3)
+        self.emit(f"{target} = {self.c.pick((name, name, f'lambda x, env: {name}(x, env) + 1'))}")
+        return name
+
+    # ---- steps
+
+    def steps(self) -> None:
+        """Emit the mutations and the list of steps."""
+        rows = []
+        for number in range(2 + self.c.below(4)):
+            if number and self.c.chance(65):
+                rows.append(f"('do', {self.mutation()})")
+            value = self.c.pick((self.atom("int"), "1", "0", "2", "3", "-1", self.atom(self.c.pick(
+                ("float", "str", "bool", "list"))) if self.c.chance(20) else "4"))  # fmt: skip
+            rows.append(f"('call', lambda: ({value}, Env({self.c.below(5)}, {self.c.pick(('`a`', '`n`')).replace('`', chr(39))})))")
+        self.emit("STEPS = [")
+        self.lines += [f"    {row}," for row in rows]
+        self.emit("]")
+
+    def mutation(self) -> str:
+        name = self.fresh("mutate")
+        row = self.c.pick(MUTATIONS)
+        lines = row(self)
+        self.emit(f"def {name}():")
+        self.lines += ["    " + line for line in lines]
+        return name
+
+    def rebind_global(self) -> list[str]:
+        self.feature("mutation: global")
+        name = self.c.pick(list(self.module_names))
+        kind = self.module_names[name] if self.c.chance(80) else "float"
+        return [f"global {name}", f"{name} = {self.atom(kind)}"]
+
+    def rebind_node(self) -> list[str]:
+        self.feature("mutation: global function")
+        known = self.scope.of_kind("node")
+        return [f"global {known[0]}", f"{known[0]} = lambda x, env: {self.atom('int')}"]
+
+    def delete_global(self) -> list[str]:
+        self.feature("mutation: global deleted")
+        name = self.c.pick(list(self.module_names))
+        return [f"globals().pop('{name}', None)"]
+
+    def rebind_cell(self) -> list[str]:
+        if not self.setters:
+            return self.rebind_global()
+        self.feature("mutation: cell")
+        name, kind = self.c.pick(self.setters).split(":")
+        value = "(lambda x, env: trace('new', 5))" if kind == "node" else self.atom(kind)
+        return [f"SETTERS['{name}']({value})"]
+
+    def change_container(self) -> list[str]:
+        self.feature("mutation: list element or dict entry")
+        options = [(n, k) for n, k in self.module_names.items() if k in ("list", "dict")]
+        name, kind = self.c.pick(options)
+        if kind == "list":
+            return [self.c.pick((f"{name}.append({self.atom('int')})", f"{name}[:] = [3]", f"{name}.clear()"))]
+        return [self.c.pick((f"{name}['a'] = {self.atom('int')}", f"{name}.pop('a', 0)"))]
+
+    def change_class(self) -> list[str]:
+        if not self.classes:
+            return self.rebind_global()
+        shape, method, sort = self.c.pick(self.classes).split(":")
+        if self.c.chance(40):
+            self.feature("mutation: class attribute")
+            return [f"{shape}.level = {self.atom('int')}"]
+        self.feature("mutation: method")
+        parameters = {"": "self, x, env", "static": "x, env", "class": "cls, x, env"}[sort]
+        wrap = f"{sort}method" if sort else ""
+        return [f"{shape}.{method} = {wrap}(lambda {parameters}: trace('method', x))"]
+
+    def change_instance(self) -> list[str]:
+        if not self.instances:
+            return self.rebind_global()
+        self.feature("mutation: instance attribute")
+        instance = self.c.pick(self.instances)
+        return [self.c.pick((f"{instance}.kept = {self.atom('int')}", f"del {instance}.kept",
+                             f"{instance}.child = lambda x, env: 3"))]  # fmt: skip
+
+    def change_code(self) -> list[str]:
+        if not self.plain:
+            return self.change_defaults()
+        self.feature("mutation: __code__")
+        first, second = self.c.pick(self.plain), self.c.pick(self.plain)
+        if self.c.chance(50):
+            return [f"{first}.__code__ = {second}.__code__"]
+        return [f"{first}.__code__ = (lambda x, env: trace('code', x)).__code__"]
+
+    def change_defaults(self) -> list[str]:
+        known = self.plain + self.closures
+        if not known:
+            return self.rebind_global()
+        self.feature("mutation: __defaults__")
+        function = self.c.pick(known)
+        if self.c.chance(25):
+            self.feature("mutation: __kwdefaults__")
+            return [f"{function}.__kwdefaults__ = {{'only': {self.atom('int')}}}"]
+        return [f"{function}.__defaults__ = ({self.atom('int')},)"]
+
+    def shadow_builtin(self) -> list[str]:
+        self.feature("mutation: builtin shadowed")
+        name = self.c.pick(("len", "sum", "abs", "isinstance", "any", "str", "range", "max", "list"))
+        if self.c.chance(30):
+            return [f"globals().pop('{name}', None)"]
+        return [f"globals()['{name}'] = lambda *args, **kwargs: trace('{name}', 2)"]
+
+    def change_partial(self) -> list[str]:
+        if not self.partials:
+            return self.change_code()
+        self.feature("mutation: partial's keywords")
+        return [f"{self.c.pick(self.partials)}.keywords['k'] = {self.atom('int')}"]
+
+
+M = Module
+NODES = weighted((6, M.factory), (3, M.plain_function), (2, M.bound_partial), (4, M.instance), (1, M.lambda_node),
+                 (2, M.recursive_node))  # fmt: skip
+MUTATIONS = weighted(
+    (2, M.rebind_global), (1, M.rebind_node), (1, M.delete_global), (4, M.rebind_cell), (2, M.change_container),
+    (3, M.change_class), (2, M.change_instance), (2, M.change_code), (2, M.change_defaults),
+    (2, M.shadow_builtin), (1, M.change_partial),
+)  # fmt: skip
+
+
+def generate(choices: Choices) -> Program:
+    """Draw a program."""
+    return Module(choices).module()

@@ -1,0 +1,135 @@
+"""Run a program under a candidate and write down everything that can be seen of it.
+
+An observation is a list of plain tuples: for each step the result or exception and the log of side effects
+(calls of `trace`, overloaded operators, deaths of tracked objects) in order, then the state of what was
+handed in and of the module's own data.  Cycles are not collected while a program runs, so that only
+reference counts decide when objects die.  A run that does not end is cut off and observed as such.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .describe import describe, describe_exception
+from .prelude import FILENAME, STATE, namespace
+
+Wrap = Callable[[Any, dict[str, Any]], Any]
+SHOWN_STATE = (int, str, list, dict, bool, float)
+
+
+class TimedOut(BaseException):
+    """Raised by the alarm in a run that does not end."""
+
+
+def _ring(number: int, frame: Any) -> None:
+    raise TimedOut
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Interrupt what runs for longer, again and again until it gives up."""
+    previous = signal.signal(signal.SIGALRM, _ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def compile_program(source: str) -> types.CodeType:
+    """Compile the source without showing its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, FILENAME, "exec", dont_inherit=True)
+
+
+def observe(code: types.CodeType, wrap: Wrap | None = None, frames: bool = False, teardown: bool = True) -> list[Any]:
+    """Run compiled code; return the observation.
+
+    `wrap(root, namespace)` gives the callable to call in the place of `root`; `frames` has `trace` compare
+    the caller's name and line; `teardown` compares which objects die when the module goes away.
+    """
+    names = namespace()
+    seen: list[Any] = []
+    STATE.begin(frames)
+    try:
+        with alarm(3.0):
+            _drive(code, names, wrap, seen)
+    except TimedOut:
+        seen.append(("did not end",))
+    wrap = None
+    if teardown:
+        STATE.events = []
+        for name in list(names):
+            names.pop(name, None)
+        seen.append(("teardown", STATE.events))
+    STATE.open = False
+    STATE.events = []
+    names.clear()
+    return seen
+
+
+def _drive(code: types.CodeType, names: dict[str, Any], wrap: Wrap | None, seen: list[Any]) -> None:
+    if not _record("module", lambda: exec(code, names), seen):
+        return
+    root = names["root"]
+    if wrap is not None:
+        root = wrap(root, names)
+    for kind, step in names["STEPS"]:
+        STATE.events = []
+        STATE.fuel, STATE.spendable = 400, 10
+        if kind == "do":
+            _record("do", step, seen)
+            continue
+        try:
+            arguments = step()
+        except Exception as error:
+            seen.append(("arguments", "raised", describe_exception(error)))
+            continue
+        _record("call", lambda: root(*arguments), seen)
+        seen.append(("arguments", describe(arguments), _data(names)))
+        del arguments
+
+
+def _record(label: str, action: Callable[[], Any], seen: list[Any]) -> bool:
+    """Run the action; append its outcome and the log."""
+    STATE.events = []
+    outcome: Any
+    try:
+        outcome = ("returned", describe(action()))
+    except TimedOut:
+        raise
+    except BaseException as error:
+        outcome = ("raised", describe_exception(error))
+    seen.append((label, outcome, STATE.events))
+    return bool(outcome[0] == "returned")
+
+
+def _data(names: dict[str, Any]) -> Any:
+    """Describe the module's own data (names that start with G) and instances."""
+    seen: dict[int, int] = {}
+    return [
+        (name, describe(value, seen)) for name, value in names.items() if name.startswith(("G", "thing"))
+    ]
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Switch the cycle collector off; what exists now is not looked at by later collections."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
