@@ -125,6 +125,7 @@ class Block:
     def append(
         self,
         name: str,
+        /,
         operands: Iterable[Value] = (),
         targets: Iterable[Target] = (),
         handler: Target | None = None,

@@ -42,6 +42,11 @@ def print_function(function: Function, objects: list[Any] | None = None) -> str:
     return _Printer(function, [] if objects is None else objects).text()
 
 
+def print_op(function: Function, op: Op) -> str:
+    """One op as it stands in the text of ``function``."""
+    return _Printer(function, [])._op(op)
+
+
 def literal(value: object) -> str | None:
     """The text of a constant, or None when it is not made of exact immutable builtins (or too large)."""
     try:
