@@ -31,7 +31,7 @@ def make_schema() -> Any:
 
 def make_records() -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
-    for number in range(15):
+    for number in range(31):
         record: dict[str, Any] = {"id": number + 1, "name": "user %d" % number, "role": ROLES[number % 3]}
         if number % 4:
             record["age"] = str(20 + number)

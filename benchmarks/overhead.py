@@ -1,0 +1,248 @@
+"""What the library itself costs: entering it, compiling, importing it, and what it keeps.
+
+Each row is (name, value, detail) as text; a row that cannot be had says why. Counters are read through
+`jit.stats()`, so a counter that a version does not have is reported as such.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import statistics
+import subprocess
+import sys
+from time import perf_counter
+from typing import Any, Callable
+
+from benchmarks import measure, variants
+from benchmarks.measure import Effort
+
+Line = tuple[str, str, str]
+
+NEVER = 1 << 60
+"""A threshold that no benchmark reaches."""
+TREE_SIZE = 50
+RULES = 1000
+DROPPED = 10_000
+
+
+def run_overheads(effort: Effort) -> list[Line]:
+    lines: list[Line] = []
+    for name, probe in PROBES.items():
+        try:
+            lines += [(name if not part else "%s: %s" % (name, part), *rest) for part, *rest in probe(effort)]
+        except variants.NotAvailable as error:
+            lines.append((name, "n/a", str(error)))
+        except Exception as error:
+            lines.append((name, "n/a", "%s: %s" % (type(error).__name__, error)))
+    return lines
+
+
+# --- entry ---------------------------------------------------------------------------------------------------
+
+
+def nothing() -> None:
+    pass
+
+
+def identity(value: Any) -> Any:
+    return value
+
+
+def entry_price(effort: Effort) -> list[Any]:
+    """A call of an empty function: plain, compiled, and through an entry that will not compile."""
+    lineiform = variants.load_lineiform()
+    compiled = lineiform.Lineiform().speedup(nothing, eager=True)
+    waiting = lineiform.Lineiform(threshold=NEVER).speedup(nothing)
+    compiled_one = lineiform.Lineiform().speedup(identity, eager=True)
+    waiting_one = lineiform.Lineiform(threshold=NEVER).speedup(identity)
+    tasks = {
+        "plain": lambda: call_without_argument(nothing),
+        "compiled": lambda: call_without_argument(compiled),
+        "not compiled": lambda: call_without_argument(waiting),
+        "plain one": lambda: call_with_argument(identity),
+        "compiled one": lambda: call_with_argument(compiled_one),
+        "not compiled one": lambda: call_with_argument(waiting_one),
+    }
+    samples = measure.measure(tasks, effort)
+    ns = {name: found.median / CALLS * 1e9 for name, found in samples.items()}
+    return [
+        ("no argument", "%.1f ns" % ns["compiled"], detail(ns, "plain", "not compiled")),
+        ("one argument", "%.1f ns" % ns["compiled one"], detail(ns, "plain one", "not compiled one")),
+    ]
+
+
+CALLS = 1000
+
+
+def call_without_argument(function: Callable[[], Any]) -> None:
+    for _ in range(CALLS):
+        function()
+
+
+def call_with_argument(function: Callable[[Any], Any]) -> None:
+    for value in range(CALLS):
+        function(value)
+
+
+def detail(ns: dict[str, float], plain: str, waiting: str) -> str:
+    return "compiled; plain %.1f ns, through an entry that does not compile %.1f ns" % (ns[plain], ns[waiting])
+
+
+# --- compiling -----------------------------------------------------------------------------------------------
+
+
+def make_tree(size: int, seed: int) -> Callable[[dict[str, Any]], Any]:
+    """A random expression of `size` closures; different seeds give different shapes."""
+    rng = random.Random(seed)
+
+    def constant(value: int) -> Any:
+        return lambda record: value
+
+    def variable(name: str) -> Any:
+        return lambda record: record[name]
+
+    def add(left: Any, right: Any) -> Any:
+        return lambda record: left(record) + right(record)
+
+    def less(left: Any, right: Any) -> Any:
+        return lambda record: left(record) < right(record)
+
+    def choose(test: Any, yes: Any, no: Any) -> Any:
+        return lambda record: yes(record) if test(record) else no(record)
+
+    def tree(count: int) -> Any:
+        if count == 1:
+            return rng.choice([constant(rng.randrange(9)), variable(rng.choice("abc"))])
+        if count == 2:
+            inner = tree(1)
+            return lambda record: -inner(record)
+        if count == 3 or rng.random() < 0.7:
+            left = rng.randrange(1, count - 1)
+            return rng.choice([add, less])(tree(left), tree(count - 1 - left))
+        first = rng.randrange(1, count - 2)
+        second = rng.randrange(1, count - 1 - first)
+        return choose(tree(first), tree(second), tree(count - 1 - first - second))
+
+    root: Callable[[dict[str, Any]], Any] = tree(size)
+    return root
+
+
+def compile_time(effort: Effort) -> list[Any]:
+    """Eager speedups of trees of 50 closures, each of another shape."""
+    lineiform = variants.load_lineiform()
+    jit = lineiform.Lineiform()
+    record = {"a": 1, "b": 2, "c": 3}
+    seconds, phases = [], ""
+    for seed in range(7):
+        tree = make_tree(TREE_SIZE, seed)
+        expected = tree(record)
+        begin = perf_counter()
+        fast = jit.speedup(tree, eager=True)
+        seconds.append(perf_counter() - begin)
+        if fast(record) != expected:
+            raise AssertionError("WRONG: tree %d differs" % seed)
+        phases = phase_times(jit, fast) or phases
+    value = "%.1f ms" % (statistics.median(seconds) * 1000)
+    return [("", value, "median of 7 shapes, eager, wall clock; first %.1f ms%s" % (seconds[0] * 1000, phases))]
+
+
+def phase_times(jit: Any, fast: Any) -> str:
+    """What the report says about the phases of the compilation, when it does."""
+    report = jit.explain(fast).to_dict()
+    for key in ("phases", "compile_phases", "compile_ms", "compile_time"):
+        if key in report:
+            return "; %s of the last: %s" % (key, report[key])
+    return ""
+
+
+def shared_shape(effort: Effort) -> list[Any]:
+    """A thousand rules of one shape, each with its own limit and field."""
+    lineiform = variants.load_lineiform()
+    jit = lineiform.Lineiform()
+
+    def make_rule(name: str, limit: int) -> Callable[[dict[str, int]], bool]:
+        def fetch(record: dict[str, int]) -> int:
+            return record[name]
+
+        return lambda record: fetch(record) > limit
+
+    rules = [make_rule("field%d" % number, number) for number in range(RULES)]
+    records = [{"field%d" % number: number + 1} for number in range(RULES)]
+    rules[0](records[0])
+    before = integer_counters(jit)
+    begin = perf_counter()
+    fast = [jit.speedup(rule, eager=True) for rule in rules]
+    answers = [rule(record) for rule, record in zip(fast, records)]
+    seconds = perf_counter() - begin
+    if not all(answers):
+        raise AssertionError("WRONG: a rule of a shared shape answers False")
+    after = integer_counters(jit)
+    changed = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    compilations = [count for name, count in changed.items() if name in COMPILATION_COUNTERS]
+    value = "%d compilations" % compilations[0] if compilations else "no counter"
+    return [("", value, "%.1f us for each rule; counters changed: %s" % (seconds / RULES * 1e6, changed))]
+
+
+COMPILATION_COUNTERS = ("compilations", "compiled", "units_compiled", "units")
+
+
+def integer_counters(jit: Any) -> dict[str, int]:
+    return {name: value for name, value in jit.stats().items() if type(value) is int}
+
+
+# --- importing and keeping -----------------------------------------------------------------------------------
+
+IMPORT = "from time import perf_counter as t; b = t(); import lineiform; print(t() - b)"
+
+
+def import_time(effort: Effort) -> list[Any]:
+    variants.load_lineiform()
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+    command = [sys.executable, "-c", IMPORT]
+    seconds = [float(subprocess.check_output(command, env=environment, timeout=60)) for _ in range(7)]
+    return [("", "%.1f ms" % (statistics.median(seconds) * 1000), "median of 7 fresh processes, bytecode cached")]
+
+
+def resident_kilobytes() -> int:
+    """Resident memory of this process in KiB, 0 where the system does not say."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as lines:
+            return next(int(text.split()[1]) for text in lines if text.startswith("VmRSS:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def dropped_closures(effort: Effort) -> list[Any]:
+    """Ten thousand closures made, sped up, called and dropped."""
+    lineiform = variants.load_lineiform()
+    jit = lineiform.Lineiform()
+
+    def make(limit: int) -> Callable[[int], bool]:
+        return lambda value: value > limit
+
+    def churn(count: int) -> None:
+        for number in range(count):
+            fast = jit.speedup(make(number), eager=True)
+            fast(number)
+
+    churn(DROPPED // 10)
+    gc.collect()
+    objects, memory = len(gc.get_objects()), resident_kilobytes()
+    begin = perf_counter()
+    churn(DROPPED)
+    seconds = perf_counter() - begin
+    gc.collect()
+    objects, memory = len(gc.get_objects()) - objects, resident_kilobytes() - memory
+    text = "%+d objects, %+d KiB resident; %.1f us for each closure" % (objects, memory, seconds / DROPPED * 1e6)
+    return [("", "%+d KiB" % memory, text)]
+
+
+PROBES: dict[str, Callable[[Effort], list[Any]]] = {
+    "entry of a tiny function": entry_price,
+    "compiling %d closures" % TREE_SIZE: compile_time,
+    "%d rules of one shape" % RULES: shared_shape,
+    "%d closures dropped" % DROPPED: dropped_closures,
+    "import lineiform": import_time,
+}

@@ -1,0 +1,119 @@
+"""Turns results into text: one table, its notes, what surrounds it. Plain columns or Markdown."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from benchmarks import variants
+
+HEADINGS = {
+    variants.UNFROZEN: "lineiform",
+    variants.FROZEN: "frozen",
+    variants.GUARDED: "guarded by hand",
+    variants.RESIDUAL: "residual by hand",
+    variants.PYPY: "PyPy",
+}
+
+
+class Notes:
+    """Numbered footnotes; the same reason gets the same number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def mark(self, text: str) -> str:
+        if text not in self.texts:
+            self.texts.append(text)
+        return "[%d]" % (self.texts.index(text) + 1)
+
+
+def render(result: dict[str, Any], markdown: bool = False) -> str:
+    notes = Notes()
+    header = ["workload", "operation", "original ns", *HEADINGS.values(), "compile ms"]
+    body = [line(row, notes) for row in result["rows"]]
+    body += mean_lines(result["means"])
+    parts = [heading(result), table(header, body, markdown)]
+    if result.get("overheads"):
+        parts.append(table(["overhead", "value", "detail"], [list(o) for o in result["overheads"]], markdown))
+    parts.append("Ratios are original time / variant time, measured in this run: 2.00x is twice as fast.")
+    if notes.texts:
+        parts.append("\n".join("[%d] %s" % (number, text) for number, text in enumerate(notes.texts, 1)))
+    parts.append("Versions: " + versions(result))
+    return "\n\n".join(parts)
+
+
+def heading(result: dict[str, Any]) -> str:
+    environment = result["environment"]
+    effort = result["effort"]
+    return "%s on %s (%s); %d rounds of %g ms" % (
+        environment["python"],
+        environment["machine"],
+        environment["system"],
+        effort["rounds"],
+        effort["sample"] * 1000,
+    )
+
+
+def versions(result: dict[str, Any]) -> str:
+    found = {"lineiform": result["lineiform"]}
+    for row in result["rows"]:
+        found.update(row.get("distributions", {}))
+    peer = result["pypy"]
+    found["pypy3"] = peer["python"] if "python" in peer else "n/a (%s)" % peer.get("unavailable", "not asked for")
+    return ", ".join("%s %s" % item for item in found.items())
+
+
+def line(row: dict[str, Any], notes: Notes) -> list[str]:
+    if row["error"]:
+        return [row["name"], "", "n/a " + notes.mark(row["error"]), *[""] * len(HEADINGS), ""]
+    cells = row["columns"]
+    return [
+        row["name"] if row["kind"] == "example" or row["in_mean"] else row["name"] + " *",
+        row["unit"],
+        number(cells[variants.ORIGINAL]["ns"]),
+        *[cell(cells.get(column), notes) for column in HEADINGS],
+        compile_cell(cells.get(variants.UNFROZEN)),
+    ]
+
+
+def cell(value: Optional[dict[str, Any]], notes: Notes) -> str:
+    if value is None:
+        return ""
+    if "unavailable" in value:
+        return ("WRONG " if value.get("wrong") else "n/a ") + notes.mark(value["unavailable"])
+    return "%.2fx %s" % (value["ratio"], number(value["ns"]))
+
+
+def compile_cell(value: Optional[dict[str, Any]]) -> str:
+    if value is None or value.get("compile_ms") is None:
+        return ""
+    return "%.1f" % value["compile_ms"]
+
+
+def number(value: float) -> str:
+    return "%.0f" % value if value >= 100 else "%.1f" % value
+
+
+def mean_lines(means: dict[str, Any]) -> list[list[str]]:
+    lines = []
+    for group in sorted(means):
+        cells = [mean_cell(means[group].get(column)) for column in HEADINGS]
+        lines.append(["mean of " + group, "", "", *cells, ""])
+    return lines
+
+
+def mean_cell(entry: Optional[dict[str, Any]]) -> str:
+    if entry is None:
+        return ""
+    partial = "" if entry["rows"] == entry["of"] else " (%d of %d)" % (entry["rows"], entry["of"])
+    return "%.2fx%s" % (entry["ratio"], partial)
+
+
+def table(header: list[str], body: list[list[str]], markdown: bool) -> str:
+    if markdown:
+        rule = ["---"] * len(header)
+        return "\n".join("| %s |" % " | ".join(cells) for cells in [header, rule, *body])
+    widths = [max(len(cells[column]) for cells in [header, *body]) for column in range(len(header))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(cells, widths)) for cells in [header, *body]]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(text.rstrip() for text in lines)
