@@ -232,8 +232,8 @@ class _Verifier:
             self.fail(f"has {count} operands, the op table says: {names}", block, op)
         if op.name == "py.build_map" and count % 2:
             self.fail("needs a value for each key", block, op)
-        if op.name == "ret":
-            return
+        if op.name == "ret" and count != 1:
+            self.fail("a Python function returns one value", block, op)
         expected = _operand_type(op)
         for n, value in enumerate(op.operands):
             if value.type != expected:
