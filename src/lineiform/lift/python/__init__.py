@@ -1,0 +1,8 @@
+"""CPython bytecode to IR: ``lift(code)``.
+
+One code object at a time, without context: what a call leads to and what a name means is for later stages.
+"""
+
+from .lifter import lift
+
+__all__ = ["lift"]
