@@ -21,9 +21,9 @@ def boom(*args, **kwargs):
     raise AssertionError("user code executed")
 
 
-HOOKS = """__getattr__ __getattribute__ __setattr__ __delattr__ __eq__ __ne__ __hash__ __repr__ __str__ __bool__
-__len__ __iter__ __getitem__ __contains__ __call__ __get__ __set__ __delete__ __lt__ __index__ __int__
-__dir__ __reduce__ __reduce_ex__ __format__ __sizeof__ __instancecheck__ __subclasscheck__ __add__
+HOOKS = """__getattr__ __getattribute__ __setattr__ __delattr__ __eq__ __ne__ __hash__ __repr__ __str__
+__bool__ __len__ __iter__ __getitem__ __contains__ __call__ __get__ __set__ __delete__ __lt__ __index__
+__int__ __dir__ __reduce__ __reduce_ex__ __format__ __sizeof__ __instancecheck__ __subclasscheck__ __add__
 __missing__ __next__ __enter__ __exit__ __fspath__ __bytes__ __copy__ __deepcopy__ __getstate__""".split()
 
 

@@ -145,6 +145,11 @@ _IDENTITY_COMPARED: Final = frozenset(
 )
 
 
+def is_plain_scalar(o: object) -> bool:
+    """Whether `o` is of an exact builtin scalar type: str, int, float, None…"""
+    return id(type(o)) in _SCALARS
+
+
 def is_plain_key(o: object) -> bool:
     """Whether `==` and `hash` of `o` are C code alone: exact builtin scalars, functions, tuples of such."""
     tp = type(o)
