@@ -18,7 +18,7 @@ from typing import Any
 
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Op, Position, Signature, Target, Value, Variable
-from lineiform.ir.ops import OPS, RAISES
+from lineiform.ir.ops import OPS, POLLS, RAISES
 
 from . import ssa, tables_311, tables_312, tables_313
 from .decode import (
@@ -297,9 +297,13 @@ class Lifter:
         return op
 
     def terminate(self, name: str, operands: Sequence[Value] = (), targets: Sequence[Target] = ()) -> None:
-        """Append a terminator; it gets the handler that covers the instruction if it may raise."""
+        """Append a terminator; it gets the handler that covers the instruction if it may raise.
+
+        Of jumps that is true for backward ones, where signals are handled.
+        """
         spec = OPS[name]
-        handler = self.handler() if self.catch is not None and spec.effects & RAISES else None
+        raising = spec.effects & RAISES or (spec.effects & POLLS and self.row.direction < 0)
+        handler = self.handler() if self.catch is not None and raising else None
         self.ops.append(Op(spec, operands, None, targets, handler, self.position))
 
     # -- the value stack -----------------------------------------------------------------------------

@@ -216,7 +216,9 @@ def return_constant(lifter: Lifter, arg: int) -> None:
 
 
 def pop_top(lifter: Lifter, arg: int) -> None:
-    lifter.stack.pop()
+    value = lifter.stack.pop()
+    if value is not None:
+        lifter.emit("py.release", [value])
 
 
 def push_null(lifter: Lifter, arg: int) -> None:

@@ -66,11 +66,12 @@ class Cleanup:
         while pending:
             value = pending.pop()
             owner = value.owner
-            if isinstance(owner, Op):
-                if owner.name not in _CELL_MAKERS:
-                    raise Malformed("something that is no cell is used as one")
+            if isinstance(owner, Block):
+                sources = self._sources(owner, value.index)
+            elif owner.name in _CELL_MAKERS:
                 continue
-            sources = self._sources(owner, value.index)
+            else:
+                sources = owner.operands if owner.name == "py.check_bound" else []
             if not sources:
                 raise Malformed("something that is no cell is used as one")
             for source in sources:

@@ -1,0 +1,325 @@
+"""From symbolic instructions to a code object's bytes: sizes, jumps, exception table, line table.
+
+Relies on the running interpreter's opcode numbers and inline cache sizes; which jump instructions exist on
+a version stands in ``target.py``.  Knows nothing of the IR.  The formats are those of CPython's
+``Objects/locations.md`` and ``Objects/exception_handling_notes.txt``.
+"""
+
+from __future__ import annotations
+
+import opcode
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
+
+from lineiform.ir.function import Position
+from lineiform.lower.bytecode.target import TARGET
+
+OPCODES = opcode.opmap
+_caches = opcode._inline_cache_entries  # type: ignore[attr-defined]
+CACHES: dict[str, int] = (
+    dict(_caches)
+    if isinstance(_caches, dict)
+    else {opcode.opname[number]: count for number, count in enumerate(_caches) if count}
+)
+CACHE = 0
+EXTENDED_ARG = OPCODES["EXTENDED_ARG"]
+
+
+class Region(NamedTuple):
+    """Where an exception goes: handler, number of stack slots kept, whether the raising index is pushed."""
+
+    handler: Piece
+    depth: int
+    lasti: bool
+
+
+class Instruction:
+    """One symbolic instruction; ``target`` is the piece that a jump leads to."""
+
+    __slots__ = ("name", "arg", "target", "position", "region", "offset", "size")
+
+    def __init__(
+        self,
+        name: str,
+        arg: int = 0,
+        position: Position | None = None,
+        region: Region | None = None,
+        target: Piece | None = None,
+    ) -> None:
+        self.name = name
+        self.arg = arg
+        self.target = target
+        self.position = position
+        self.region = region
+        self.offset = 0
+        self.size = 0
+
+
+class Piece:
+    """A labelled run of instructions.  ``JUMP`` is the abstract unconditional jump."""
+
+    __slots__ = ("code", "offset")
+
+    def __init__(self) -> None:
+        self.code: list[Instruction] = []
+        self.offset = 0
+
+
+class Assembled(NamedTuple):
+    code: bytes
+    exception_table: bytes
+    line_table: bytes
+
+
+def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
+    """Lay the pieces out in the given order."""
+    _simplify_jumps(pieces)
+    _complete_regions(pieces)
+    _resolve(pieces)
+    stream = [instruction for piece in pieces for instruction in piece.code]
+    return Assembled(_encode(stream), _exception_table(stream), _line_table(stream, first_line))
+
+
+def _simplify_jumps(pieces: Sequence[Piece]) -> None:
+    """Drop jumps to what follows anyway and turn ``if c jump A; jump B; A:`` into ``if not c jump B; A:``."""
+    next_up: set[int] = set()  # labels of the place behind the piece
+    for piece in reversed(pieces):
+        code = piece.code
+        while code and code[-1].name == "JUMP":
+            if id(code[-1].target) in next_up:
+                code.pop()
+            elif len(code) > 1 and code[-2].name in TARGET.inverse and id(code[-2].target) in next_up:
+                jump, branch = code.pop(), code[-1]
+                branch.name, branch.target = TARGET.inverse[branch.name], jump.target
+            else:
+                break
+        if code:
+            next_up = {id(piece)}
+        else:
+            next_up.add(id(piece))
+    for piece in pieces:
+        TARGET.merge_superinstructions(piece.code)
+
+
+_SILENT = frozenset(
+    "NOP LOAD_CONST LOAD_FAST LOAD_FAST_LOAD_FAST STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST "
+    "LOAD_FAST_AND_CLEAR LOAD_CLOSURE PUSH_NULL SWAP COPY POP_TOP KW_NAMES".split()
+)
+"""Instructions that never raise: they may lie in any exception region."""
+
+_CALLING = frozenset("CALL CALL_KW CALL_FUNCTION_EX BINARY_SUBSCR LOAD_ATTR FOR_ITER".split())
+"""Instructions that can run a Python function in the same evaluation loop."""
+
+
+def _complete_regions(pieces: Sequence[Piece]) -> None:
+    """Let silent instructions belong to the region that follows them, so that regions are few and long."""
+    region: Region | None = None
+    for piece in reversed(pieces):
+        for instruction in reversed(piece.code):
+            if instruction.name in _SILENT and instruction.region is None:
+                instruction.region = region
+            region = instruction.region
+    if not TARGET.covers_before:
+        return
+    region = None
+    for piece in pieces:
+        code: list[Instruction] = []
+        for instruction in piece.code:
+            if instruction.name in _CALLING and instruction.region != region:
+                code.append(Instruction("NOP", 0, instruction.position, instruction.region))
+            code.append(instruction)
+            region = instruction.region
+        piece.code = code
+
+
+def _resolve(pieces: Sequence[Piece]) -> None:
+    """Choose forward or backward forms, then grow arguments until every jump reaches its target."""
+    order = {id(piece): number for number, piece in enumerate(pieces)}
+    for number, piece in enumerate(pieces):
+        if any(instruction.target is not None for instruction in piece.code):
+            _choose_jumps(piece, number, order)
+    for piece in pieces:
+        for instruction in piece.code:
+            instruction.size = 1 + CACHES.get(instruction.name, 0) + _extensions(instruction.arg)
+    changed = True
+    while changed:
+        changed = False
+        offset = 0
+        for piece in pieces:
+            piece.offset = offset
+            for instruction in piece.code:
+                instruction.offset = offset
+                offset += instruction.size
+        for piece in pieces:
+            for instruction in piece.code:
+                if instruction.target is None:
+                    continue
+                instruction.arg = abs(instruction.target.offset - instruction.offset - instruction.size)
+                size = 1 + CACHES.get(instruction.name, 0) + _extensions(instruction.arg)
+                if size > instruction.size:
+                    instruction.size = size
+                    changed = True
+
+
+def _choose_jumps(piece: Piece, number: int, order: dict[int, int]) -> None:
+    code: list[Instruction] = []
+    for instruction in piece.code:
+        target = instruction.target
+        if target is None:
+            code.append(instruction)
+            continue
+        backward = order[id(target)] <= number
+        if instruction.name == "JUMP":
+            instruction.name = "JUMP_BACKWARD" if backward else "JUMP_FORWARD"
+            code.append(instruction)
+        elif instruction.name not in TARGET.inverse:  # FOR_ITER: always forward
+            code.append(instruction)
+        elif not backward:
+            instruction.name = TARGET.forward[instruction.name]
+            code.append(instruction)
+        elif instruction.name in TARGET.backward:
+            instruction.name = TARGET.backward[instruction.name]
+            code.append(instruction)
+        else:
+            # No backward conditional jump on this version: jump over an unconditional one.
+            skip = Instruction(
+                TARGET.forward[TARGET.inverse[instruction.name]], 0, instruction.position, instruction.region
+            )
+            back = Instruction("JUMP_BACKWARD", 0, instruction.position, instruction.region, target)
+            code.extend((skip, back))
+            skip.arg = 1 + CACHES.get("JUMP_BACKWARD", 0)  # patched below when the jump is long
+            skip.target = _After(back)
+    piece.code = code
+
+
+class _After(Piece):
+    """The place right behind an instruction, as a jump's target."""
+
+    __slots__ = ("_instruction",)
+
+    def __init__(self, instruction: Instruction) -> None:
+        self._instruction = instruction
+
+    @property
+    def offset(self) -> int:  # type: ignore[override]
+        return self._instruction.offset + self._instruction.size
+
+
+def _extensions(arg: int) -> int:
+    return 0 if arg < 0x100 else 1 if arg < 0x10000 else 2 if arg < 0x1000000 else 3
+
+
+def _encode(stream: Iterable[Instruction]) -> bytes:
+    out = bytearray()
+    for instruction in stream:
+        name, arg = instruction.name, instruction.arg
+        caches = CACHES.get(name, 0)
+        for shift in range(instruction.size - 1 - caches, 0, -1):
+            out += bytes((EXTENDED_ARG, (arg >> (8 * shift)) & 0xFF))
+        out += bytes((OPCODES[name], arg & 0xFF))
+        if caches:
+            out += bytes(2 * caches)
+    return bytes(out)
+
+
+# Exception table: four varints an entry, most significant group first.
+
+
+def _varint(value: int, first: int = 0) -> bytes:
+    groups = [value & 63]
+    while value := value >> 6:
+        groups.append(value & 63)
+    groups.reverse()
+    out = [group | 0x40 for group in groups[:-1]] + [groups[-1]]
+    out[0] |= first
+    return bytes(out)
+
+
+def _exception_table(stream: Iterable[Instruction]) -> bytes:
+    out = bytearray()
+    start = end = 0
+    current: Region | None = None
+    for instruction in stream:
+        region = instruction.region
+        if region is not current and region != current:
+            if current is not None:
+                out += _exception_entry(start, end, current)
+            start, current = instruction.offset, region
+        end = instruction.offset + instruction.size
+    if current is not None:
+        out += _exception_entry(start, end, current)
+    return bytes(out)
+
+
+def _exception_entry(start: int, end: int, region: Region) -> bytes:
+    return (
+        _varint(start, 0x80)
+        + _varint(end - start)
+        + _varint(region.handler.offset)
+        + _varint(region.depth << 1 | region.lasti)
+    )
+
+
+# Line table: least significant group first; signed numbers carry their sign in the lowest bit.
+
+
+def _little(value: int) -> bytes:
+    out = bytearray()
+    while value > 63:
+        out.append(value & 63 | 0x40)
+        value >>= 6
+    out.append(value)
+    return bytes(out)
+
+
+def _signed(value: int) -> bytes:
+    return _little((-value << 1) | 1 if value < 0 else value << 1)
+
+
+def _line_table(stream: Iterable[Instruction], first_line: int) -> bytes:
+    out = bytearray()
+    line = first_line
+    pending: Optional[Position] = None
+    units = 0
+    started = False
+    for instruction in stream:
+        if started and instruction.position == pending:
+            units += instruction.size
+            continue
+        if started:
+            line = _location(out, pending, units, line)
+        pending, units, started = instruction.position, instruction.size, True
+    if started:
+        _location(out, pending, units, line)
+    return bytes(out)
+
+
+def _location(out: bytearray, position: Position | None, units: int, line: int) -> int:
+    while units > 8:
+        line = _location_entry(out, position, 8, line)
+        units -= 8
+    return _location_entry(out, position, units, line)
+
+
+def _location_entry(out: bytearray, position: Position | None, units: int, line: int) -> int:
+    length = units - 1
+    if position is None or position[0] is None:
+        out.append(0x80 | 15 << 3 | length)
+        return line
+    start, end, column, end_column = position
+    delta = start - line
+    if column is None or end_column is None or end is None:
+        out.append(0x80 | 13 << 3 | length)
+        out += _signed(delta)
+        return start
+    width = end_column - column
+    if end == start and 0 <= width < 16 and delta == 0 and column < 80:
+        out.append(0x80 | (column >> 3) << 3 | length)
+        out.append((column & 7) << 4 | width)
+    elif end == start and 0 <= delta < 3 and column < 128 and end_column < 128:
+        out.append(0x80 | (10 + delta) << 3 | length)
+        out += bytes((column, end_column))
+    else:
+        out.append(0x80 | 14 << 3 | length)
+        out += _signed(delta) + _little(end - start) + _little(column + 1) + _little(end_column + 1)
+    return start

@@ -1,0 +1,159 @@
+"""Decisions taken about a block before its instructions are written.
+
+A leaf operand (constant, variable) that lies on the stack below the result of a longer computation must be
+pushed before that computation starts, or it has to be swapped into place afterwards.  ``plan`` finds, for
+each op, where the computation of its operands starts, and which leaves to push there.  The idea is that of
+LLVM's WebAssembly register stackification; plans only make code better, the machine checks every step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lineiform.ir.function import Block, Op, Value
+from lineiform.lower.bytecode.facts import NULL, Facts, Held, Marker
+from lineiform.lower.bytecode.machine import is_constant
+from lineiform.lower.bytecode.target import TARGET
+
+CALLS = ("py.call", "py.call_ex")
+
+
+class Early(NamedTuple):
+    """Push ``value`` ahead of time for the op with index ``owner``."""
+
+    value: Held
+    width: int
+    owner: int
+
+
+class Plan:
+    """``early``: index -> pushes before that op.  ``fused``: indices of ops that a later one does with."""
+
+    __slots__ = ("early", "fused")
+
+    def __init__(self) -> None:
+        self.early: dict[int, list[Early]] = {}
+        self.fused: set[int] = set()
+
+
+def callees(facts: Facts, no_pairs: set[Held]) -> set[Held]:
+    """Values that are used once, as a callee, and are made by an op that can push the slot for NULL or self."""
+    found: set[Held] = set()
+    for block in facts.order:
+        for op in block.ops:
+            if op.spec.name not in CALLS:
+                continue
+            value = facts.of(op.operands[0])
+            if facts.uses[value] != 1 or value in no_pairs or not isinstance(value, Value):
+                continue
+            maker = value.owner
+            if not isinstance(maker, Op):
+                continue
+            if maker.spec.name == "py.load_global" or not TARGET.null_first:
+                found.add(value)
+            elif maker.spec.name == "py.load_attr" and op.spec.name == "py.call":
+                found.add(value)
+    for value in list(found):
+        if is_constant(value):
+            found.discard(value)
+    return found
+
+
+def plan(block: Block, facts: Facts, forced: set[Held], pairs: set[Held], contents: list[Held | None]) -> Plan:
+    """Plan one block.  ``contents``: what the variables hold on entry."""
+    result = Plan()
+    ops = block.ops
+    _fuse(block, facts, result)
+    defined: dict[Held, int] = {}
+    held = {value for value in contents if value is not None}
+    start: list[int] = []
+    for index, op in enumerate(ops):
+        begin = index
+        if len(op.operands) > 1 and not op.is_terminator and index not in result.fused:
+            begin = _plan_op(index, op, facts, forced, pairs, defined, held, start, result)
+        elif len(op.operands) == 1 and op.spec.name not in ("py.bind", "py.release"):
+            begin = _plan_op(index, op, facts, forced, pairs, defined, held, start, result)
+        start.append(begin)
+        for value in op.results:
+            if len(op.results) == 1 and value not in facts.rep:
+                defined[value] = index
+        if op.spec.name == "py.bind":
+            held.add(facts.of(op.operands[0]))
+    for pushes in result.early.values():
+        pushes.sort(key=lambda early: -early.owner)
+    return result
+
+
+def _plan_op(
+    index: int,
+    op: Op,
+    facts: Facts,
+    forced: set[Held],
+    pairs: set[Held],
+    defined: dict[Held, int],
+    held: set[Held],
+    start: list[int],
+    result: Plan,
+) -> int:
+    position = index
+    pushes: list[tuple[int, Early]] = []
+    is_call = op.spec.name in CALLS
+    for number in range(len(op.operands) - 1, -1, -1):
+        value = facts.of(op.operands[number])
+        callee = is_call and number == 0
+        where = defined.get(value)
+        leaf = isinstance(value, Marker) or is_constant(value) or value in held or value in forced
+        if where is not None and not leaf and facts.uses[value] == 1:
+            if where >= position:
+                break
+            position = start[where]
+            if callee and TARGET.null_first and value not in pairs:
+                pushes.append((position, Early(NULL, 1, index)))
+        elif leaf:
+            if value in forced:
+                break
+            pushes.append((position, Early(value, 2 if callee else 1, index)))
+        else:
+            break
+    for place, early in reversed(pushes):
+        if place < index:
+            result.early.setdefault(place, []).append(early)
+    return position
+
+
+def _fuse(block: Block, facts: Facts, result: Plan) -> None:
+    """Tests that the conditional jump makes itself, and conversions that FORMAT_VALUE makes itself."""
+    ops = block.ops
+    index = len(ops) - 1
+    if ops[index].spec.name == "cond_br":
+        value = facts.of(ops[index].operands[0])
+        while index > 0:
+            index -= 1
+            op = ops[index]
+            if not op.results or op.results[0] is not value or facts.uses[value] != 1:
+                break
+            if op.spec.name == "i1.not":
+                result.fused.add(index)
+                value = facts.of(op.operands[0])
+            elif op.spec.name == "py.truth" or (op.spec.name == "py.is" and _none_operand(op) is not None):
+                result.fused.add(index)
+                break
+            else:
+                break
+    if TARGET.format_value:
+        for index in range(1, len(ops)):
+            op, before = ops[index], ops[index - 1]
+            if op.spec.name == "py.format" and before.spec.name == "py.convert":
+                if before.results[0] is op.operands[0] and facts.uses[before.results[0]] == 1:
+                    result.fused.add(index - 1)
+
+
+def _none_operand(op: Op) -> int | None:
+    """Which operand of ``py.is`` is the constant None."""
+    for number, operand in enumerate(op.operands):
+        if is_constant(operand) and isinstance(operand.owner, Op) and operand.owner.attributes["value"] is None:
+            return number
+    return None
+
+
+none_operand = _none_operand
