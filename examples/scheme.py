@@ -140,10 +140,7 @@ class Scheme:
             form = [form[0][0], [Symbol("lambda"), form[0][1:], *form[1:]]]
         name, value = form[0], self.compile(form[1], scope)
 
-        def define(environment: Environment) -> None:
-            self.globals[name] = value(environment)
-
-        return define
+        return lambda environment: self.globals.update({name: value(environment)})
 
     def compile_if(self, form: list[Any], scope: Scope | None) -> Code:
         test, yes, no = [self.compile(part, scope) for part in [*form, False][:3]]
@@ -155,13 +152,9 @@ class Scheme:
 
 
 SPECIAL_FORMS: dict[str, Callable[..., Code]] = {
-    "lambda": Scheme.compile_lambda,
-    "let": Scheme.compile_let,
-    "define": Scheme.compile_define,
-    "if": Scheme.compile_if,
-    "quote": Scheme.compile_quote,
-    "begin": Scheme.compile_body,
-}
+    "lambda": Scheme.compile_lambda, "let": Scheme.compile_let, "define": Scheme.compile_define,
+    "if": Scheme.compile_if, "quote": Scheme.compile_quote, "begin": Scheme.compile_body,
+}  # fmt: skip
 PRIMITIVES: dict[str, Any] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "quotient": operator.floordiv,
     "=": operator.eq, "<": operator.lt, ">": operator.gt, "<=": operator.le,
