@@ -108,7 +108,8 @@ def decode_exception_table(table: bytes, count: int) -> list[Catch | None] | Non
             depth_lasti, at = _varint(table, at)
             if start + size > count or target >= count:
                 raise Malformed("exception table points outside the bytecode")
-            catch = known.setdefault((target, depth_lasti), Catch(target, depth_lasti >> 1, bool(depth_lasti & 1)))
+            catch = Catch(target, depth_lasti >> 1, bool(depth_lasti & 1))
+            catch = known.setdefault((target, depth_lasti), catch)
             rows.append((start, start + size, catch))
     except IndexError:
         raise Malformed("exception table is truncated") from None

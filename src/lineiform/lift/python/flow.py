@@ -38,7 +38,8 @@ class Region:
         self.fall: int | None = None
         self.edges = 0
         self.handler: Catch | None = None
-        self.catches: list[tuple[int, int, int, int]] = []  # handler's region; sets so far: written, bound, taken
+        # Of each handler its region, and what was written, bound, taken before the first op that it covers.
+        self.catches: list[tuple[int, int, int, int]] = []
         self.reads = self.writes = 0  # read before any write; written or taken
         self.bound = self.taken = 0  # state at the end, where touched
         self.live = 0

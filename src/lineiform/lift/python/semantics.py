@@ -164,8 +164,15 @@ def branch_or_pop(lifter: Lifter, arg: int, when: bool) -> None:
     """Jump with the value kept if its truth is ``when``, else drop it and go on."""
     condition = truth(lifter, lifter.peek(1))
     jumped = lifter.edge(_jump_region(lifter))
-    lifter.pop()
-    other = lifter.edge(_fall_region(lifter))
+    value = lifter.pop()
+    if _is_counted(lifter, value):
+        between = Block()
+        between.append("py.release", [value], position=lifter.position)
+        between.append("br", targets=[lifter.edge(_fall_region(lifter))])
+        lifter.extra.setdefault(lifter.region.index, []).append(between)
+        other = Target(between)
+    else:
+        other = lifter.edge(_fall_region(lifter))
     lifter.terminate("cond_br", [condition], [jumped, other] if when else [other, jumped])
 
 
@@ -217,8 +224,15 @@ def return_constant(lifter: Lifter, arg: int) -> None:
 
 def pop_top(lifter: Lifter, arg: int) -> None:
     value = lifter.stack.pop()
-    if value is not None:
+    if value is not None and _is_counted(lifter, value):
         lifter.emit("py.release", [value])
+
+
+def _is_counted(lifter: Lifter, value: Value) -> bool:
+    """Whether letting the value go can show: not for constants, True and False."""
+    if value in lifter.booleans or value is lifter.unbound:
+        return False
+    return not isinstance(value.owner, Op) or value.owner.name != "py.const"
 
 
 def push_null(lifter: Lifter, arg: int) -> None:

@@ -43,6 +43,8 @@ class Cleanup:
         self._check_cells()
         if self.checks or self.moves or self._unbound_travels():
             self._settle_unbound()
+        if self.dropped:
+            self._drop_ops()
         self._merge_parameters()
         self._apply()
         self._drop_idle()
@@ -146,6 +148,33 @@ class Cleanup:
                     pending.append(param)
         return bound
 
+    def _drop_ops(self) -> None:
+        """Remove the ops that turned out to be needless, then blocks and edges that hung on them."""
+        dropped = self.dropped
+        gone: set[Target] = set()
+        blocks = self.function.blocks
+        for block in blocks:
+            block.ops = [op for op in block.ops if op not in dropped]
+        for op in dropped:
+            gone.update(op.edges())
+        reached = {blocks[0]}
+        pending = [blocks[0]]
+        while pending:
+            for target in pending.pop().edges():
+                if target.block not in reached:
+                    reached.add(target.block)
+                    pending.append(target.block)
+        for block in blocks:
+            if block not in reached:
+                gone.update(block.edges())
+        self.function.blocks = [block for block in blocks if block in reached]
+        for block, targets in list(self.arrivals.items()):
+            left = [target for target in targets if target not in gone]
+            if left:
+                self.arrivals[block] = left
+            else:
+                del self.arrivals[block]
+
     # -- parameters that say nothing -----------------------------------------------------------------
 
     def _merge_parameters(self) -> None:
@@ -179,7 +208,7 @@ class Cleanup:
         if replaced:
             for block, targets in self.arrivals.items():
                 self._shrink(block, targets)
-        unbound, dropped = self.unbound, self.dropped
+        unbound = self.unbound
         for block in self.function.blocks:
             for index, op in enumerate(block.ops):
                 if replaced and not replaced.keys().isdisjoint(op.operands):
@@ -188,8 +217,6 @@ class Cleanup:
                     block.ops[index] = Op(
                         OPS["py.kill"], (), {"var": op.attributes["var"]}, position=op.position
                     )
-            if dropped:
-                block.ops = [op for op in block.ops if op not in dropped]
 
     def _shrink(self, block: Block, targets: list[Target]) -> None:
         replaced, resolve = self.replaced, self.resolve

@@ -11,7 +11,8 @@ INTRINSICS_1 = (
     "list_to_tuple", "typevar", "paramspec", "typevartuple", "subscript_generic", "typealias",
 )  # fmt: skip
 INTRINSICS_2 = (
-    "2_invalid", "prep_reraise_star", "typevar_with_bound", "typevar_with_constraints", "set_function_type_params",
+    "2_invalid", "prep_reraise_star", "typevar_with_bound", "typevar_with_constraints",
+    "set_function_type_params",
 )  # fmt: skip
 
 SHARED_WITH_313: dict[str, Row] = {
