@@ -51,7 +51,7 @@ class Facts:
     ``last_use``: for each block value -> 2*i when op ``i`` uses it as an operand for the last time, 2*i+1
     when the handler of op ``i`` or an edge's arguments do, LIVE_OUT when a later block does.
     ``contents``: for each block, variable -> value held on entry (None: unknown).
-    ``uses``: number of uses of each value (being built up further is not one); ``maybe_unbound``: parameters that can be without a value.
+    ``uses``: number of uses of each value (being built up or named in a message is not one); ``maybe_unbound``: parameters that can be without a value.
     """
 
     def __init__(self, function: Function) -> None:
@@ -112,7 +112,10 @@ class Facts:
         uses, of, edges = self.uses, self.of, self.edges
         for block in self.order:
             for index, op in enumerate(block.ops):
-                for operand in op.operands[bool(op.spec.effects & THREADS) :]:
+                operands = op.operands
+                if op.spec.effects & THREADS:
+                    operands = op.operands[1:2] if op.spec.name == "py.dict_merge" else op.operands[1:]
+                for operand in operands:
                     value = of(operand)
                     uses[value] = uses.get(value, 0) + 1
                 for target in op.edges():

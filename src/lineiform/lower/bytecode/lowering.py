@@ -44,9 +44,8 @@ def lower(function: Function) -> Lowered:
         try:
             pieces = writer.write()
         except Conflict as conflict:
-            fresh = {v for v in conflict.values if v not in forced}
-            bad = [v for v in fresh if v in facts.maybe_unbound or isinstance(v, Marker) or is_constant(v)]
-            if bad or not (fresh or conflict.pairs - no_pairs):
+            fresh = {v for v in conflict.values - forced if not (isinstance(v, Marker) or is_constant(v))}
+            if fresh & facts.maybe_unbound or not (fresh or conflict.pairs - no_pairs):
                 raise NotCompiled("stack-too-deep", f"{function.name}: cannot order its value stack") from None
             forced |= fresh
             no_pairs |= conflict.pairs
@@ -756,7 +755,7 @@ class Writer(Machine):
             if not isinstance(value, Marker)
             and not is_constant(value)
             and value not in self.forced
-            and (value in self.facts.maybe_unbound or not any(held is value for held in contents))
+            and not any(held is value for held in contents)
         }
 
     def _empty_slots(self, block: Block) -> None:
