@@ -160,7 +160,7 @@ def test_each_rule_is_named(text: str, message: str) -> None:
     ("text", "message"),
     [
         (body("ret %0", "args=2"), "the entry block needs 2 parameters"),
-        (body("ret %0", params="%0: i1"), "the entry block needs 1 parameters of type obj"),
+        (body("unreachable", params="%0: i1"), "the entry block needs 1 parameters of type obj"),
         (body("ret %0", "args=1 posonly=2"), "impossible signature"),
         ("func @f {\n}", "has no blocks"),
         ("func @f {\n  vars x: global\n^0:\n  unreachable\n}", "unknown kind 'global'"),
