@@ -781,8 +781,10 @@ class Writer(Machine):
                 self.emit("STORE_FAST", self.frame.temporary(param))
                 self.drop(1)
                 self.slot_contents[param] = of(argument)
-        kept = self.stack[: len(self.stack) - consumed]
         layout = self.layouts.get(block)
+        if layout is None and not consumed:
+            self._raise_to_top([argument for _, argument in waiting])
+        kept = self.stack[: len(self.stack) - consumed]
         if layout is None:
             layout = self._handler_layout(block, kept, waiting)
             self.layouts[block] = layout
@@ -795,6 +797,19 @@ class Writer(Machine):
                     raise Conflict([value], [value])
         depth = sum(width for _, width in layout)
         return Region(self.labels[block], depth, block.catches == 2)
+
+    def _raise_to_top(self, values: list[Held]) -> None:
+        """Reorder the stack so that ``values`` lie on top in this order, where they all lie on it."""
+        stack = self.stack
+        indices = [self.find(value) for value in values]
+        chosen = [index for index in indices if index is not None]
+        if len(set(chosen)) != len(values) or chosen == list(range(len(stack) - len(chosen), len(stack))):
+            return
+        bottom = min(chosen, default=0)
+        if any(item.width != 1 for item in stack[bottom:]):
+            return
+        order = [index for index in range(bottom, len(stack)) if index not in chosen] + chosen
+        self._reorder(bottom, [stack[index] for index in order], [index - bottom for index in order])
 
     def _handler_layout(
         self, block: Block, kept: list[Item], waiting: list[tuple[Value, Held]]
