@@ -98,8 +98,11 @@ def load(name: str, skip: list[str]) -> unittest.TestSuite:
 def prepare_test_support() -> None:
     """What `python -m test` without -u sets up: no expensive resources, a fixed seed, its own argv[0]."""
     from test import support
+    from test.libregrtest import utils
 
     support.use_resources = []  # type: ignore[attr-defined]
+    utils.setup_unraisable_hook()
+    utils.setup_threading_excepthook()
     random.seed(0)
     sys.argv[:] = [os.path.join(os.path.dirname(support.__file__), os.pardir, "__main__.py")]
 
@@ -116,7 +119,7 @@ def main() -> None:
         make = getattr(transform, "installation", transforming.Installation)
         installation = make(request["modules"], transforming.Transformer(transform, only))
         installation.install()
-    sys.path[:] = [entry for entry in sys.path if entry not in request["hide"]]
+    sys.path.remove(os.environ.pop("PYTHONPATH").split(os.pathsep)[0])
     prepare_test_support()
     events.write(prepared=time.monotonic() - started)
     suite = load(request["test"], request["skip"])
@@ -124,3 +127,7 @@ def main() -> None:
         installation.loaded()
     suite(Recorder(events))
     events.write(finished=installation.report() if installation else {}, seconds=time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()

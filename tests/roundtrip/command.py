@@ -35,7 +35,8 @@ def load_catalogue() -> dict[str, Any]:
 
 
 def exists(test: str) -> bool:
-    return find_spec(f"test.{test}") is not None
+    package = test.rpartition(".")[0]
+    return (not package or exists(package)) and find_spec(f"test.{test}") is not None
 
 
 def choose(catalogue: dict[str, Any], options: argparse.Namespace) -> list[Request]:
@@ -53,12 +54,15 @@ def choose(catalogue: dict[str, Any], options: argparse.Namespace) -> list[Reque
             names = ", ".join(sorted(unknown))
             sys.exit(f"Neither a test module nor a module under test: {names}. See --list.")
     skip = tuple(row["test"] for row in catalogue["slow"] if VERSION in row.get("versions", [VERSION]))
-    return [
-        Request(test, tuple(everything[test]), options.transform or TRANSFORMS[options.mode],
-                tuple(pattern for pattern in skip if pattern.startswith(f"test.{test}.")),
-                timeout=options.timeout)
-        for test in sorted(wanted) if exists(test) and any(list(module_files(m)) for m in everything[test])
-    ]  # fmt: skip
+    requests = []
+    for test in sorted(wanted):
+        modules = everything[test]
+        if exists(test) and any(list(module_files(module)) for module in modules):
+            tests = [f"test.{test}"] if options.with_tests else []
+            skipped = tuple(pattern for pattern in skip if pattern.startswith(f"test.{test}."))
+            transform = options.transform or TRANSFORMS[options.mode]
+            requests.append(Request(test, (*modules, *tests), transform, skipped, timeout=options.timeout))
+    return requests
 
 
 def show_list(catalogue: dict[str, Any], requests: list[Request]) -> None:
@@ -162,9 +166,10 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="start no further test module after this time")
     parser.add_argument("--jobs", type=int, default=2, help="child processes at a time (default 2)")
     parser.add_argument("--seed", type=int, default=0, help="of the order (default 0)")
-    parser.add_argument("--timeout", type=float, default=180.0, help="seconds for a test module (default 180)")
+    parser.add_argument("--timeout", type=float, default=180.0, help="seconds a test module (default 180)")
     parser.add_argument("--mode", choices=sorted(TRANSFORMS), default="identity")
     parser.add_argument("--transform", help="package.module:function instead of the one of the mode")
+    parser.add_argument("--with-tests", action="store_true", help="transform the tests' own functions too")
     parser.add_argument("--list", action="store_true", help="show what would be run")
     parser.add_argument("--verbose", action="store_true", help="whole tracebacks of differences")
     parser.add_argument("--bisect", metavar="TEST", help="find the code object that makes a test module, or "
@@ -177,9 +182,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = options_of(arguments)
     catalogue = load_catalogue()
     if options.bisect:
-        options.modules = options.bisect.removeprefix("test.").split(".")[0]
+        wanted = options.bisect.removeprefix("test.")
+        everything = {**catalogue["library"], **catalogue["language"]}
+        tests = [test for test in everything if f"{wanted}.".startswith(f"{test}.")]
+        options.modules = max(tests, key=len, default=wanted)
         (request,) = choose(catalogue, options)
-        return bisect(request, options.bisect.removeprefix("test."))
+        return bisect(request, wanted)
     requests = choose(catalogue, options)
     if options.list:
         show_list(catalogue, requests)

@@ -1,9 +1,9 @@
 """Applies a transform to the functions of chosen library modules, wherever they come from.
 
 Decides which code objects are given to the transform and puts the results in place: modules imported later
-get theirs through a finder in front of `sys.meta_path`, modules that are there already get theirs by writing
-`__code__` of every function that the garbage collector knows.  Everything is transformed before anything is
-put in place, so a wrong result cannot disturb the transform itself.
+get theirs from the import system's own loader, whose `get_code` is replaced; modules that are there already
+get theirs by writing `__code__` of every function that the garbage collector knows.  Everything is
+transformed before anything is put in place, so a wrong result cannot disturb the transform itself.
 
 Relies on the library having source files under one folder.  Never touches code of other modules, and never
 lets an exception of the transform escape: it is recorded as an error of that code object.
@@ -19,14 +19,15 @@ an exception with a string attribute `reason` for a refusal of the outermost one
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, FunctionType, ModuleType
+from importlib.machinery import FrozenImporter, SourceFileLoader
+from types import CodeType, FunctionType
 from typing import Any
 
 LIBRARY = os.path.dirname(os.__file__)
@@ -164,33 +165,30 @@ class Transformer:
             self.record.errors[name] = f"{type(error).__name__}: {error}"
 
 
-class _Loader(SourceFileLoader):
-    """The library's source loader, handing out the transformed code of its module."""
+class Hook:
+    """Hands out the transformed code of the modules under test when they are imported, and counts them.
 
-    codes: dict[str, CodeType] = {}
+    The loaders of the import system stay what they are, because tests compare them; what changes is their
+    method `get_code`, and even its file name in tracebacks is that of the import system.
+    """
 
-    def get_code(self, fullname: str) -> CodeType | None:
-        return self.codes.get(fullname) or super().get_code(fullname)
+    def __init__(self, codes: dict[str, CodeType]) -> None:
+        self.codes, self.imported = codes, set[str]()
 
+    def install(self) -> None:
+        owner: Any = next(base for base in SourceFileLoader.__mro__ if "get_code" in vars(base))
+        original = owner.get_code
 
-class Finder:
-    """Finds the modules under test before anybody else, frozen ones as source, and counts the imports."""
+        def get_code(loader: Any, fullname: str) -> CodeType | None:
+            plain = type(loader) is SourceFileLoader and isinstance(loader.path, str)
+            code = self.codes.get(loader.path) if plain else None
+            if code is None or fullname != loader.name:
+                return original(loader, fullname)  # type: ignore[no-any-return]
+            self.imported.add(fullname)
+            return code
 
-    def __init__(self, files: dict[str, str], codes: dict[str, CodeType]) -> None:
-        self.files, self.imported = files, set[str]()
-        self.loader = type("TransformedSourceLoader", (_Loader,), {"codes": codes})
-
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in self.files:
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or not isinstance(spec.loader, SourceFileLoader):
-            return None
-        if os.path.realpath(spec.loader.path) != os.path.realpath(self.files[name]):
-            return None
-        spec.loader = self.loader(name, spec.loader.path)
-        self.imported.add(name)
-        return spec
+        get_code.__code__ = get_code.__code__.replace(co_filename=original.__code__.co_filename)
+        owner.get_code = get_code
 
 
 class Installation:
@@ -199,11 +197,14 @@ class Installation:
     def __init__(self, targets: Iterable[str], transformer: Transformer) -> None:
         self.transformer = transformer
         self.files = {name: path for target in targets for name, path in module_files(target)}
-        self.codes: dict[str, CodeType] = {}
+        self.codes: dict[str, CodeType] = {}  # by path
         self.known: dict[tuple[str, CodeType], CodeType] = {}
         for name, path in self.files.items():
             self.prepare(name, path)
-        self.finder = Finder(self.files, self.codes)
+            if FrozenImporter.find_spec(name) is not None:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(name)
+        self.hook = Hook(self.codes)
         self.present = {name for name in self.files if name in sys.modules}
 
     def prepare(self, name: str, path: str) -> None:
@@ -213,8 +214,8 @@ class Installation:
         except SyntaxError:  # some files of the test package are wrong on purpose
             return
         if original is not None:
-            self.codes[name] = self.transformer.apply(name, original)
-            self.remember(original, self.codes[name])
+            self.codes[path] = self.transformer.apply(name, original)
+            self.remember(original, self.codes[path])
 
     def remember(self, original: CodeType, transformed: CodeType) -> None:
         self.known[original.co_filename, original] = transformed
@@ -241,13 +242,13 @@ class Installation:
         return found
 
     def install(self) -> None:
-        """Put everything in place: the finder for imports to come, `__code__` for what is there."""
+        """Put everything in place: the hook for imports to come, `__code__` for what is there."""
         replacements = self.replacements()
-        sys.meta_path.insert(0, self.finder)
+        self.hook.install()
         for function, code in replacements:
             function.__code__ = code
 
     def report(self) -> dict[str, Any]:
         """The record of the modules that were in use, as JSON-ready data."""
-        used = self.present | self.finder.imported
+        used = self.present | self.hook.imported
         return {"modules": sorted(used), **self.transformer.record.of_modules(used)}
