@@ -83,19 +83,26 @@ def _drive(code: types.CodeType, names: dict[str, Any], wrap: Wrap | None, seen:
     if wrap is not None:
         root = wrap(root, names)
     for kind, step in names["STEPS"]:
-        STATE.events = []
+        if kind == "repeat":  # often enough for the interpreter to specialise its instructions
+            for _ in range(20):
+                _call(root, step, names, seen)
+            continue
+        if kind == "call":
+            _call(root, step, names, seen)
+            continue
         STATE.fuel, STATE.spendable = 400, 10
-        if kind == "do":
-            _record("do", step, seen)
-            continue
-        try:
-            arguments = step()
-        except Exception as error:
-            seen.append(("arguments", "raised", describe_exception(error)))
-            continue
-        _record("call", lambda: root(*arguments), seen)
-        seen.append(("arguments", describe(arguments), _data(names)))
-        del arguments
+        _record("do", step, seen)
+
+
+def _call(root: Any, step: Callable[[], Any], names: dict[str, Any], seen: list[Any]) -> None:
+    STATE.fuel, STATE.spendable = 400, 10
+    try:
+        arguments = step()
+    except Exception as error:
+        seen.append(("arguments", "raised", describe_exception(error)))
+        return
+    _record("call", lambda: root(*arguments), seen)
+    seen.append(("arguments", describe(arguments), _data(names)))
 
 
 def _record(label: str, action: Callable[[], Any], seen: list[Any]) -> bool:

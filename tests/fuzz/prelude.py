@@ -118,7 +118,7 @@ class Tracked:
             STATE.events.append(("del", describe(self.name)))
 
     def touch(self, amount: int = 1) -> int:
-        STATE.log("touch", describe(self.name), amount)
+        STATE.log("touch", describe(self.name), describe(amount))
         return amount
 
 
@@ -195,7 +195,7 @@ class Op:
         return bool(key == self.value)
 
     def __format__(self, spec: str) -> str:
-        STATE.log("format", self.name, spec)
+        STATE.log("format", self.name, describe(spec))
         return f"<{self.name}{spec}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> int:
@@ -219,7 +219,7 @@ class Manager:
         STATE.log("exit", self.name, kind and kind.__name__, traceback is not None)
         if self.fail:
             raise Crash("exit", self.name)
-        return self.suppress
+        return self.suppress and kind is not OutOfFuel
 
 
 class Steps:

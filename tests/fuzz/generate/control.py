@@ -7,7 +7,7 @@ assigns.
 from __future__ import annotations
 
 from ..choices import weighted
-from .expressions import EXCEPTIONS
+from .expressions import EXCEPTIONS, STRINGS
 from .statements import SIMPLE, STORE_KINDS, Statements
 
 
@@ -95,7 +95,7 @@ class Control(Statements):
         if form <= 3:
             head = f"{name} in {self.iterable(2)}"
         elif form == 4:
-            head = f"{name}, {other} in enumerate({self.expression('list', 2)})"
+            head = f"{name}, {other} in enumerate({self.finite(2)})"
             bound[other] = "int"
         elif form == 5:
             head = f"{name}, {other} in {self.expression('dict', 2)}.items()"
@@ -105,10 +105,10 @@ class Control(Statements):
             head = f"{name} in {nodes[0]}"
             bound = {name: "node"}
         elif form == 7:
-            head = f"{name}, *{other} in zip({self.expression('list', 1)}, {self.expression('tuple', 1)})"
+            head = f"{name}, *{other} in zip({self.finite(1)}, {self.expression('tuple', 1)})"
             bound[other] = "list"
         else:
-            head = f"{name} in {self.expression('str', 2)}"
+            head = f"{name} in {self.expression('str', 2)}[:4]"
             bound = {name: "str"}
         self.emit(f"for {head}:")
         before = dict(scope.names)
@@ -155,7 +155,7 @@ class Control(Statements):
         self.emit(f"{text} = {self.atom('str')}")
         self.emit(f"for {name} in {self.iterable(1)}:")
         with self.indented():
-            self.emit(f"{text} += str({name}) + {self.atom('str')}")
+            self.emit(f"{text} += str({name}) + {self.c.pick(STRINGS)}")
         self.scope.add(text, "str")
 
     # ---- exceptions
@@ -220,7 +220,7 @@ class Control(Statements):
             kind = f"trace({self.counter_label()}, {self.c.pick(EXCEPTIONS)})"
         else:
             self.feature("handler with a type that is none")
-            kind = self.c.pick(("1", "ValueError()", "Exception"))
+            kind = self.c.pick(("1", "ValueError()")) if self.rarely_wrong() else "Exception"
         self.feature("except")
         name = ""
         if self.c.chance(60):
@@ -307,7 +307,8 @@ class Control(Statements):
         self.feature("with")
         parts, bound = [], []
         for number in range(1 + (self.c.below(3) == 2)):
-            options = self.c.pick(("", "", ", suppress=True", ", suppress=True", ", fail=True"))
+            options = self.c.pick(("", "", ", suppress=True", ", suppress=True",
+                                   ", fail=True" if self.rarely_wrong() else ""))
             if "suppress" in options:
                 self.feature("with that suppresses")
             text = f"Manager('w{self.counter_label()}'{options})"
@@ -325,7 +326,7 @@ class Control(Statements):
             for name in bound:
                 self.scope.add(name, "object")
             self.block(depth)
-            if self.c.chance(25):
+            if self.c.chance(25 if self.wrong or "suppress" in heads else 6):
                 self.risky(depth)
             elif self.c.chance(25):
                 self.return_(depth)

@@ -108,12 +108,12 @@ class Expressions(Writer):
         left, right = self.expression("int", depth), self.expression("int", depth)
         if operator in ("%", "//") and self.c.below(8) != 7:
             right = self.c.pick(("3", "7", "-2", f"({right} | 1)"))
-        if operator == "@" and self.c.below(4) != 3:
+        if operator == "@" and not self.rarely_wrong():
             right = f"Op('m', {right})"
         if operator in ("<<", ">>"):
             right = f"({right} & 7)"
         elif operator == "**":
-            left, right = f"({left} % 10)", self.c.pick(("2", "3", "0", "-1"))
+            left, right = f"({left} % 10)", self.c.pick(("2", "3", "0", "1"))
         self.grew = self.grew or operator in "*<<**"
         return f"({left} {operator} {right})"
 
@@ -128,7 +128,7 @@ class Expressions(Writer):
     def subscript(self, depth: int) -> str:
         self.feature("subscript load")
         form = self.c.below(4)
-        risky = self.wrong and self.c.below(4) == 3
+        risky = self.rarely_wrong()
         if form == 0:
             if risky:
                 return f"{self.expression('list', depth)}[{self.c.pick(('0', '-1', '1', '5'))}]"
@@ -194,6 +194,7 @@ class Expressions(Writer):
         env = envs[0] if envs else "Env(1, 'x')"
         value = self.expression("int", depth)
         self.feature("call of a closure")
+        self.cost += self.heaviest * self.repeated()
         form = self.c.below(12)
         if form < 6:
             return f"{callee}({value}, {env})"
@@ -409,7 +410,7 @@ class Expressions(Writer):
             self.feature("generator expression in dict")
             name = self.fresh("i")
             self.scope.comprehension += 1
-            text = f"dict(({name}, {self.atom('int')}) for {name} in {self.expression('str', depth)})"
+            text = f"dict(({name}, {self.atom('int')}) for {name} in {self.expression('str', depth)}[:4])"
             self.scope.comprehension -= 1
             return text
         return f"dict(a={self.expression('int', depth)}, b={self.atom('int')})"
@@ -443,7 +444,7 @@ class Expressions(Writer):
             inner.add(name, "int")
             with self.inside(inner):
                 body = self.expression("int", depth)
-            return f"list(map(lambda {name}: {body}, {self.expression('list', depth)}))"
+            return f"list(map(lambda {name}: {body}, {self.finite(depth)}))"
         return f"sorted({self.expression('list', depth)}, key=str, reverse={self.atom('bool')})"
 
     def tuple_call(self, depth: int) -> str:
@@ -499,18 +500,23 @@ class Expressions(Writer):
         scope.comprehension -= 1
         return f"{element} {loops}"
 
+    def finite(self, depth: int) -> str:
+        """Return a list that the loop over it cannot make longer."""
+        text = self.expression("list", depth)
+        return text if text.startswith("[") else f"{text}[:3]"
+
     def iterable(self, depth: int) -> str:
         form = self.c.below(8)
         if form <= 1:
             return f"range({self.c.pick(('2', '3', '0', '1'))})"
         if form <= 4:
-            return self.expression(self.c.pick(("list", "tuple", "list")), depth)
+            return self.expression("tuple", depth) if self.c.below(3) == 2 else self.finite(depth)
         if form == 5:
             envs = self.scope.of_kind("env")
             return f"{envs[0]}.items[:3]" if envs else "(1, 2)"
         if form == 6:
             self.feature("iterator that logs")
-            return f"Steps({self.c.below(3) + 1}, {self.c.pick(('-1', '-1', '1', '0'))})"
+            return f"Steps({self.c.below(3) + 1}, {self.c.pick(('-1', '-1', '1' if self.rarely_wrong() else '-1'))})"
         return f"(3, {self.atom('int')})"
 
     # ---- objects

@@ -38,10 +38,16 @@ class Functions(Control):
             self.emit(f"global {name}")
             scope.names[name] = scope.writable[name] = self.module_names[name]
 
-    def body(self, scope: Scope, depth: int, most: int, result: str = "int") -> None:
+    def body(
+        self, scope: Scope, depth: int, most: int, result: str = "int", calls_child: bool = False
+    ) -> None:
         """Emit a function body in the scope: declarations, statements, a return."""
         with self.inside(scope), self.indented():
             self.declare(scope)
+            if calls_child and scope.of_kind("node") and self.c.chance(75):
+                name = self.fresh()
+                self.emit(f"{name} = clip({self.node_call(1)})")
+                scope.add(name, "int")
             for _ in range(1 + self.c.below(most)):
                 self.statement(depth)
             if scope.generator:
@@ -55,6 +61,13 @@ class Functions(Control):
         if self.scope.flavour != "function" or self.scope.star_handler:
             self.call(depth)
             return
+        self.scope.repeats += 1  # what it calls counts as repeated
+        try:
+            self.nested_of_some_sort(depth)
+        finally:
+            self.scope.repeats -= 1
+
+    def nested_of_some_sort(self, depth: int) -> None:
         form = self.c.below(9)
         if form <= 2:
             self.inner_function(depth)
@@ -113,10 +126,13 @@ class Functions(Control):
         scope.add(first, "int")
         for name, kind in extra:
             scope.add(name, kind)
-        if self.c.below(25) == 24:
+        if self.wrong and self.c.below(8) == 7:
             self.feature("call with wrong arguments")
-            arguments.append(self.c.pick(("unknown=3", f"*{self.atom('tuple')}")))
-        elif self.c.below(40) == 39 and len(arguments) > 1:
+            if self.c.chance(50):
+                arguments.append("unknown=3")
+            else:
+                arguments.insert(0, f"*{self.atom('tuple')}")
+        elif self.wrong and self.c.below(20) == 19 and len(arguments) > 1:
             self.feature("call with wrong arguments")
             arguments.pop()
         return ", ".join(parts), ", ".join(arguments)
@@ -204,7 +220,7 @@ class Functions(Control):
         with self.indented():
             self.emit(f"yield {self.atom('int')}")
             if self.c.chance(30):
-                self.emit(f"yield from {self.expression('list', 1)}")
+                self.emit(f"yield from {self.finite(1)}")
         with self.inside(scope), self.indented():
             for _ in range(1 + self.c.below(2)):
                 self.statement(0)

@@ -61,10 +61,11 @@ class Module(Functions):
         if self.c.chance(70):
             self.lines += HEADER.splitlines()
         else:
-            self.lines += [line.replace("trace(", "str(").replace("'call', ", "") for line in HEADER.splitlines()]
+            self.lines += [line for line in HEADER.splitlines() if "trace(" not in line]
         self.emit("SETTERS = {}")
-        for _ in range(2 + self.c.below(4)):
+        for _ in range(1 + self.c.below(4)):
             self.node_of_some_sort()
+        self.scope.names[self.factory()] = "node"
         self.lines.append(f"root = {self.scope.of_kind('node')[-1]}")
         self.steps()
         return Program("\n".join(self.lines) + "\n", self.features)
@@ -89,6 +90,17 @@ class Module(Functions):
         for name, kind in names:
             scope.add(name, kind)
         return scope
+
+    def rule_body(self, scope: Scope, depth: int, most: int, calls_child: bool = False, times: float = 1.0) -> None:
+        """Emit the body of a node; one that may call closures very often spends fuel at its entry."""
+        start = len(self.lines)
+        self.cost = 1.0
+        self.body(scope, depth, most, calls_child=calls_child)
+        self.cost *= times
+        if self.cost > HEAVY:
+            self.lines.insert(start, f"{self.indent}    trace({self.counter_label()})")
+            self.cost = HEAVY
+        self.heaviest = max(self.heaviest, self.cost)
 
     def children(self, most: int = 3) -> list[str]:
         known = self.scope.of_kind("node")
@@ -140,7 +152,7 @@ class Module(Functions):
             self.feature("node: decorated closure")
         inner = self.rule_scope(outer)
         self.emit(f"def rule(x, env{self.more_parameters(inner)}):")
-        self.body(inner, 3, 5)
+        self.rule_body(inner, 3, 5, calls_child=True)
         cells = [cell for cell, kind in outer.own.items() if kind in ("int", "str", "list", "node")]
         if cells and self.c.chance(60):
             cell = self.c.pick(cells)
@@ -187,7 +199,7 @@ class Module(Functions):
         else:
             self.plain.append(name)
         self.emit(f"def {name}(x, env{self.more_parameters(scope)}):")
-        self.body(scope, 3, 5)
+        self.rule_body(scope, 3, 5)
         return name
 
     def bound_partial(self) -> str:
@@ -198,7 +210,7 @@ class Module(Functions):
         scope.names["c"] = scope.own["c"] = "node" if child else "function"
         by_keyword = self.c.chance(50)
         self.emit(f"def {function}(c, x, env, k=1):" if by_keyword else f"def {function}(c, k, x, env):")
-        self.body(scope, 2, 4)
+        self.rule_body(scope, 2, 4)
         pinned = child[0] if child else "None"
         value = self.atom("int")
         self.emit(f"{name} = partial({function}, {pinned}, {'k=' if by_keyword else ''}{value})")
@@ -217,7 +229,7 @@ class Module(Functions):
             with self.indented():
                 self.emit("def run(self, x, env):")
                 scope = self.rule_scope(self.scope)
-                self.body(scope, 1, 2)
+                self.rule_body(scope, 1, 2)
         slots = self.c.chance(20) and not base
         called = self.c.chance(60)
         self.feature("node: callable object" if called else "node: bound method")
@@ -277,7 +289,7 @@ class Module(Functions):
                         self.emit(f"trace({self.counter_label()}, s.run(x, env))")
                     elif self.c.chance(30):
                         self.emit(f"{value} = super().run")
-        self.body(scope, 2, 3)
+        self.rule_body(scope, 2, 3)
 
     def lambda_node(self) -> str:
         self.feature("node: lambda with defaults")
@@ -312,7 +324,7 @@ class Module(Functions):
                 again = self.fresh()
                 self.emit(f"{again} = clip({target}(x {self.c.pick('+-|')} 1, env))")
                 scope.add(again, "int")
-        self.body(scope, 2, 3)
+        self.rule_body(scope, 2, 3, times=10.0)
         self.emit(f"{target} = {self.c.pick((name, name, f'lambda x, env: {name}(x, env) + 1'))}")
         return name
 
@@ -326,7 +338,8 @@ class Module(Functions):
                 rows.append(f"('do', {self.mutation()})")
             value = self.c.pick((self.atom("int"), "1", "0", "2", "3", "-1", self.atom(self.c.pick(
                 ("float", "str", "bool", "list"))) if self.c.chance(20) else "4"))  # fmt: skip
-            rows.append(f"('call', lambda: ({value}, Env({self.c.below(5)}, {self.c.pick(('`a`', '`n`')).replace('`', chr(39))})))")
+            kind = "repeat" if self.c.below(25) == 24 else "call"
+            rows.append(f"({kind!r}, lambda: ({value}, Env({self.c.below(5)}, {self.c.pick(('a', 'n'))!r})))")
         self.emit("STEPS = [")
         self.lines += [f"    {row}," for row in rows]
         self.emit("]")
@@ -388,8 +401,9 @@ class Module(Functions):
             return self.rebind_global()
         self.feature("mutation: instance attribute")
         instance = self.c.pick(self.instances)
-        return [self.c.pick((f"{instance}.kept = {self.atom('int')}", f"del {instance}.kept",
-                             f"{instance}.child = lambda x, env: 3"))]  # fmt: skip
+        if self.rarely_wrong():
+            return [f"del {instance}.kept"]
+        return [self.c.pick((f"{instance}.kept = {self.atom('int')}", f"{instance}.child = lambda x, env: 3"))]
 
     def change_code(self) -> list[str]:
         if not self.plain:
@@ -425,11 +439,13 @@ class Module(Functions):
         return [f"{self.c.pick(self.partials)}.keywords['k'] = {self.atom('int')}"]
 
 
+HEAVY = 60.0
+
 M = Module
 NODES = weighted((6, M.factory), (3, M.plain_function), (2, M.bound_partial), (4, M.instance), (1, M.lambda_node),
                  (2, M.recursive_node))  # fmt: skip
 MUTATIONS = weighted(
-    (2, M.rebind_global), (1, M.rebind_node), (1, M.delete_global), (4, M.rebind_cell), (2, M.change_container),
+    (3, M.rebind_global), (2, M.rebind_node), (1, M.delete_global), (5, M.rebind_cell), (2, M.change_container),
     (3, M.change_class), (2, M.change_instance), (2, M.change_code), (2, M.change_defaults),
     (2, M.shadow_builtin), (1, M.change_partial),
 )  # fmt: skip

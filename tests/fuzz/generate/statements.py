@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..choices import weighted
-from .expressions import EXCEPTIONS, Expressions
+from .expressions import EXCEPTIONS, STRINGS, Expressions
 
 STORE_KINDS = ("int", "int", "int", "str", "list", "dict", "tuple", "object", "set", "bool", "float", "bytes")
 IMPORTS = (
@@ -69,9 +69,9 @@ class Statements(Expressions):
             self.emit(f"{name} {operator} {self.small(3) if operator != '>>=' else '2'}")
         elif kind == "str":
             self.feature("in-place string building")
-            self.emit(f"{name} += {self.c.pick((self.atom('str'), 'str(%s)' % self.atom('int')))}")
+            self.emit(f"{name} += {self.c.pick((self.c.pick(STRINGS), 'str(%s)' % self.atom('int')))}")
         elif kind == "list":
-            self.emit(f"{name} += {self.stored('list', 2)}")
+            self.emit(f"{name} += {self.of_length('list', 2)}")
         elif kind == "set":
             self.emit(f"{name} {self.c.pick(('|=', '&=', '^=', '-='))} {self.expression('set', 2)}")
         else:
@@ -91,12 +91,12 @@ class Statements(Expressions):
             self.scope.add(first, "int")
             self.scope.add(second, "str")
         elif form == 1:
-            self.emit(f"{first}, {second} = {self.expression(kind, 2)}")
+            self.emit(f"{first}, {second} = {self.of_length(kind, 2)}")
             self.scope.add(first, "int")
             self.scope.add(second, "int")
         elif form == 2:
             self.feature("starred unpacking")
-            self.emit(f"{first}, *{second} = {self.expression(kind, 2)}")
+            self.emit(f"{first}, *{second} = {self.of_length(kind, 1)}")
             self.scope.add(first, "int")
             self.scope.add(second, "list")
         elif form == 3:
@@ -114,10 +114,18 @@ class Statements(Expressions):
             left, right = self.c.pick(mine), self.c.pick(mine)
             self.emit(f"{left}, {right} = {right}, {left}")
         else:
-            self.emit(f"[{first}, {second}, {third}] = {self.expression('str', 2)}, *{self.expression(kind, 2)}, 1")
+            middle = self.expression(kind, 2) if self.rarely_wrong() else f"({self.expression('int', 2)},)"
+            self.emit(f"[{first}, {second}, {third}] = {self.expression('str', 2)}, *{middle}, 1")
             self.scope.add(first, "str")
             self.scope.add(second, "int")
             self.scope.add(third, "int")
+
+    def of_length(self, kind: str, length: int) -> str:
+        """Return a sequence of the length, or of another one now and then."""
+        if self.rarely_wrong():
+            return self.atom("tuple")
+        inner = ", ".join(self.expression("int", 2) for _ in range(length))
+        return f"[{inner}]" if kind == "list" else f"({inner},)"
 
     def delete(self, depth: int) -> None:
         scope = self.scope
@@ -126,15 +134,21 @@ class Statements(Expressions):
         lists = scope.of_kind("list")
         if form == 5 and envs:
             self.feature("attribute delete")
-            self.emit(f"del {envs[0]}.{self.c.pick(('last', 'last', 'extra'))}")
+            if not self.rarely_wrong():
+                self.emit(f"{envs[0]}.extra = {self.atom('object')}")
+                self.emit(f"trace({self.counter_label()}, {envs[0]})")
+            self.emit(f"del {envs[0]}.extra")
             return
         if form == 4 and scope.of_kind("dict"):
             self.feature("subscript delete")
-            self.emit(f"del {self.c.pick(scope.of_kind('dict'))}[{self.expression('str', 1)}]")
+            name = self.c.pick(scope.of_kind("dict"))
+            if not self.rarely_wrong():
+                self.emit(f"{name}['a'] = {self.atom('int')}")
+            self.emit(f"del {name}[{self.expression('str', 1) if self.rarely_wrong() else repr('a')}]")
             return
         if form == 3 and lists:
             self.feature("slice delete" if self.c.chance(50) else "subscript delete")
-            self.emit(f"del {self.c.pick(lists)}[{self.c.pick(('0', '1:', ':1', '::2', '0:1'))}]")
+            self.emit(f"del {self.c.pick(lists)}[{self.c.pick(('0' if self.rarely_wrong() else '3:', '1:', ':1', '::2', '0:1'))}]")
             return
         mine = [name for name in scope.own if name in scope.writable and name in scope.names]
         if not mine:
@@ -154,11 +168,14 @@ class Statements(Expressions):
         form = self.c.below(6)
         if form == 1 and lists:
             self.feature("slice store")
-            where = self.c.pick(("0:1", ":", "1:", "::2", "5:"))
-            self.emit(f"{self.c.pick(lists)}[{where}] = {self.stored('list', 2)}")
+            where = self.c.pick(("0:1", ":", "1:", "0:0", "5:"))
+            self.emit(f"{self.c.pick(lists)}[{where}] = {self.of_length('list', self.c.below(3))}")
         elif form == 2 and lists:
             self.feature("subscript store")
-            self.emit(f"{self.c.pick(lists)}[{self.expression('int', 1)}] = {self.stored('int', 2)}")
+            where = f"{self.c.pick(lists)}[{self.expression('int', 1)}]"
+            if not self.rarely_wrong():
+                where = f"{envs[0]}.items[0]" if envs else f"[1, {self.atom('int')}][-1]"
+            self.emit(f"{where} = {self.stored('int', 2)}")
         elif form == 3 and dicts:
             self.feature("subscript store")
             self.emit(f"{self.c.pick(dicts)}[{self.expression('str', 2)}] = {self.stored('int', 2)}")
@@ -177,7 +194,7 @@ class Statements(Expressions):
             if lists:
                 self.feature("call of a method")
                 value = self.stored(self.c.pick(("int", "str", "object")), 2)
-                self.emit(f"{self.c.pick(lists)}.{self.c.pick(('append', 'append', 'remove'))}({value})")
+                self.emit(f"{self.c.pick(lists)}.{self.c.pick(('append', 'append', 'remove' if self.rarely_wrong() else 'count'))}({value})")
                 return
         if form >= 3:
             self.emit(self.node_call(2))
@@ -207,9 +224,12 @@ class Statements(Expressions):
             self.feature("raise … from")
             source = self.c.pick(("None", self.make_exception(1), self.make_exception(1), "3"))
             self.emit(f"raise {self.make_exception(1)} from {source}")
-        elif form == 8:
+        elif form == 8 and self.rarely_wrong():
             self.feature("bare raise")
             self.emit("raise")
+        elif not self.rarely_wrong():
+            self.feature("raise")
+            self.emit(f"raise {self.make_exception(0)}")
         else:
             self.feature("raise of a wrong value")
             self.emit(f"raise {self.expression('int', 1)}")
@@ -226,7 +246,7 @@ class Statements(Expressions):
 
     def import_(self, depth: int) -> None:
         self.feature("import inside a function")
-        line, use = self.c.pick(IMPORTS)
+        line, use = self.c.pick(IMPORTS if self.rarely_wrong() else IMPORTS[:-2])
         name = self.fresh("m")
         self.emit(line.format(name))
         self.emit(f"trace({self.counter_label()}, {use.format(name)})")

@@ -27,6 +27,7 @@ class Scope:
         self.writable: dict[str, str] = {}  # own variables and declared nonlocal or global ones
         self.maybe: dict[str, str] = {}  # variables that may be unbound
         self.loops = 0
+        self.repeats = 0  # definitions being written here, whose calls count as repeated
         self.star_handler = 0  # inside except*: no return, break, continue that leave it
         # comprehensions around this scope, lambdas included: no walrus there
         self.comprehension = 0 if parent is None else parent.comprehension
@@ -55,6 +56,8 @@ class Writer:
         self.counter = 0
         self.grew = False
         self.wrong = self.c.pick((0, 0, 0, 40, 20))  # one expression in so many is wrong on purpose; 0: none
+        self.cost = 1.0  # estimated calls of closures in the rule being written
+        self.heaviest = 1.0  # of any rule so far
         self.version = sys.version_info[:2]
 
     def fresh(self, prefix: str = "v") -> str:
@@ -66,6 +69,19 @@ class Writer:
 
     def feature(self, name: str) -> None:
         self.features[name] += 1
+
+    def repeated(self) -> float:
+        """Estimate how often the place being written runs for each call of the rule."""
+        times = 1.0
+        scope: Scope | None = self.scope
+        while scope is not None:
+            times *= 3.0 ** (scope.loops + scope.repeats + scope.comprehension)
+            scope = scope.parent
+        return times
+
+    def rarely_wrong(self) -> bool:
+        """Say whether to do something that is likely to fail: never in most programs."""
+        return self.wrong > 0 and self.c.below(3) == 2
 
     @contextmanager
     def indented(self) -> Iterator[None]:

@@ -1,0 +1,142 @@
+"""What is compared with plain CPython: a table of candidates, each with two hooks.
+
+`prepare(source, code)` gives the module code to execute in the place of CPython's, `wrap(root, namespace)`
+the callable to call in the place of `root`.  A candidate says how much it promises: whether frames seen by
+`trace` and deaths at the end of the module are compared too.  What it raises on its own account
+(`NotCompiled`) is counted by reason and the original kept; anything else it raises is a mismatch.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from typing import Any
+
+
+class Candidate:
+    """CPython itself; the base of the others."""
+
+    name = "identity"
+    frames = True
+    teardown = True
+
+    def __init__(self, backend: str = "bytecode") -> None:
+        self.backend = backend
+        self.counts: Counter[str] = Counter()
+
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        """Return the module code to run."""
+        return code
+
+    def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
+        """Return what is called in the place of root."""
+        return root
+
+    def finish(self) -> None:
+        """Called after each program."""
+
+
+class CodeByCode(Candidate):
+    """A candidate that replaces each function's code object by another one."""
+
+    def __init__(self, backend: str = "bytecode") -> None:
+        super().__init__(backend)
+        self._kept: dict[types.CodeType, types.CodeType] = {}  # decorators that nearly every program has
+
+    def transform(self, code: types.CodeType) -> types.CodeType:
+        """Return the code to run in the place of one function's code; nested codes are done already."""
+        raise NotImplementedError
+
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        constants = tuple(
+            self.prepare(source, item) if isinstance(item, types.CodeType) else item for item in code.co_consts
+        )
+        if code.co_name in ("logged", "decorate", "wrapper", "counted") and code in self._kept:
+            return self._kept[code]
+        result = code.replace(co_consts=constants)
+        if code.co_flags & 0x1:  # CO_OPTIMIZED: a function, not a module or class body
+            self.counts["functions"] += 1
+            try:
+                result = self.transform(result)
+                self.counts["functions transformed"] += 1
+            except Exception as error:
+                if type(error).__name__ != "NotCompiled":
+                    raise
+                self.counts[f"kept: {getattr(error, 'reason', error)}"] += 1
+        if len(self._kept) < 50 and code.co_name in ("logged", "decorate", "wrapper", "counted"):
+            self._kept[code] = result
+        return result
+
+
+class RoundTrip(CodeByCode):
+    """Every function lifted to IR and lowered again."""
+
+    name = "roundtrip"
+
+    def __init__(self, backend: str = "bytecode") -> None:
+        super().__init__(backend)
+        from lineiform.lower.bytecode import roundtrip
+
+        self._roundtrip = roundtrip
+
+    def transform(self, code: types.CodeType) -> types.CodeType:
+        result: types.CodeType = self._roundtrip(code)
+        return result
+
+
+class Specialize(Candidate):
+    """The root sped up, compiled at once."""
+
+    name = "specialize"
+    frames = False
+    teardown = False
+
+    def __init__(self, backend: str = "bytecode") -> None:
+        super().__init__(backend)
+        import lineiform
+
+        self._lineiform = lineiform
+        self._jit: Any = None
+
+    def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
+        self._jit = self._lineiform.Lineiform(background=False, threshold=1, backend=self.backend)
+        fast = self._jit.speedup(root, eager=True)
+        self.counts["roots"] += 1
+        return fast
+
+    def finish(self) -> None:
+        self._jit = None
+
+
+class Reference(CodeByCode):
+    """Every function run by the reference interpreter of the IR."""
+
+    name = "reference"
+    frames = False
+    teardown = False
+
+    def __init__(self, backend: str = "bytecode") -> None:
+        super().__init__(backend)
+        from lineiform.ir import interpret
+
+        self._interpret = interpret
+
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        return code
+
+    def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
+        self.counts["roots"] += 1
+        return self._interpret.callable_for(root)
+
+
+CANDIDATES: dict[str, type[Candidate]] = {
+    row.name: row for row in (Candidate, RoundTrip, Specialize, Reference)
+}
+
+
+def make(mode: str, backend: str) -> Candidate:
+    """Return a fresh candidate; SystemExit with what is missing when its part of Lineiform is not there."""
+    try:
+        return CANDIDATES[mode](backend)
+    except (ImportError, AttributeError) as error:
+        raise SystemExit(f"mode {mode!r} is not available here: {error}") from error

@@ -1,0 +1,145 @@
+"""Generate, run, compare, count: the loop of the fuzzer, and what a mismatch is.
+
+A program whose observation under CPython is not the same twice, or that does not end there, is counted and
+set aside; every other difference is a mismatch.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .candidates import Candidate
+from .choices import Choices
+from .generate import Program, generate
+from .matrix import Matrix
+from .observe import compile_program, observe, quiet_collector
+
+SPREAD = 1_000_003
+
+
+@dataclass
+class Mismatch:
+    """A program that behaves differently under the candidate."""
+
+    source: str
+    kind: str  # "compiler" when the candidate failed to build, else "behaviour"
+    expected: Any
+    actual: Any
+    seed: int | None = None
+
+    def difference(self) -> str:
+        """Return the first place where the two observations differ, in a few lines."""
+        if self.kind == "compiler":
+            return f"the candidate raised:\n{self.actual}"
+        for number, (want, got) in enumerate(zip(self.expected, self.actual)):
+            if want != got:
+                return f"observation {number}\n  CPython:   {_first(want, got)}\n  candidate: {_first(got, want)}"
+        return f"CPython made {len(self.expected)} observations, the candidate {len(self.actual)}"
+
+
+def _first(one: Any, other: Any) -> str:
+    """Show the outcome, and the log from its first difference on."""
+    if isinstance(one, tuple) and len(one) == 3 and isinstance(one[2], list) and isinstance(other[2], list):
+        at = next((n for n, (a, b) in enumerate(zip(one[2], other[2])) if a != b), min(len(one[2]), len(other[2])))
+        return f"{one[0]} {one[1]!r}; log from event {at}: {one[2][at:at + 3]!r}"[:1500]
+    return repr(one)[:1500]
+
+
+@dataclass
+class Tally:
+    """What a run has done so far."""
+
+    programs: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def check(source: str, candidate: Candidate, tally: Tally | None = None, code: Any = None) -> Mismatch | None:
+    """Run the source under CPython and the candidate; return the mismatch, if any."""
+    counts = tally.counts if tally is not None else Counter()
+    if code is None:
+        code = compile_program(source)
+    expected = observe(code, None, candidate.frames, candidate.teardown)
+    if expected and ("did not end",) in expected:
+        counts["set aside: did not end"] += 1
+        return None
+    try:
+        prepared = candidate.prepare(source, code)
+        actual = observe(prepared, candidate.wrap, candidate.frames, candidate.teardown)
+    except Exception as error:
+        counts["mismatches"] += 1
+        return Mismatch(source, "compiler", type(error).__name__, traceback.format_exc(limit=-8))
+    finally:
+        candidate.finish()
+    _count(expected, counts)
+    if actual == expected:
+        return None
+    for _ in range(2):
+        if observe(code, None, candidate.frames, candidate.teardown) != expected:
+            counts["set aside: not the same twice"] += 1
+            return None
+    counts["mismatches"] += 1
+    return Mismatch(source, "behaviour", expected, actual)
+
+
+def _count(observation: list[Any], counts: Counter[str]) -> None:
+    for entry in observation:
+        if entry[0] in ("call", "do", "module"):
+            counts[f"{entry[0]}s that {entry[1][0]}"] += 1
+
+
+def program_seed(seed: int, number: int) -> int:
+    """Return the seed of the program with the number in the run with the seed."""
+    return seed * SPREAD + number
+
+
+def run(
+    candidate: Candidate,
+    *,
+    seed: int,
+    first: int = 0,
+    programs: int | None = None,
+    seconds: float | None = None,
+    matrix: Matrix | None = None,
+    found: Callable[[Mismatch], bool],
+    started: Callable[[int], None] = lambda number: None,
+) -> Tally:
+    """Run programs until the count or the time is used up, or until `found` says to stop.
+
+    `found(mismatch)` returns whether to go on; `started(number)` is told each program before it runs.
+    """
+    tally = Tally()
+    begin = time.perf_counter()
+    number = first
+    with quiet_collector():
+        while programs is None or tally.programs < programs:
+            if seconds is not None and time.perf_counter() - begin >= seconds:
+                break
+            started(number)
+            of_program = program_seed(seed, number)
+            number += 1
+            program = generate(Choices(of_program))
+            code = compile_program(program.source)
+            if matrix is not None:
+                matrix.add(program, code)
+            tally.programs += 1
+            mismatch = check(program.source, candidate, tally, code)
+            if number % 50 == 0:
+                gc.collect()
+            if mismatch is not None:
+                mismatch.seed = of_program
+                if not found(mismatch):
+                    break
+    tally.seconds = time.perf_counter() - begin
+    return tally
+
+
+def regenerate(seed: int) -> Program:
+    """Return the program with this program seed."""
+    return generate(Choices(seed))

@@ -1,0 +1,110 @@
+"""Which opcodes and which features of the language the programs have reached, and how often.
+
+Opcodes are counted in the code objects of functions as CPython compiled them; an opcode of this version
+that was never met needs a row in `NOT_EXPECTED`, a feature a row in `FEATURES`.  An empty cell without a
+reason is an error of the generator.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import types
+from collections import Counter
+from typing import Any
+
+from .generate import Program
+
+FUNCTION = 0x1  # CO_OPTIMIZED
+KEPT = 0x20 | 0x80 | 0x100 | 0x200  # generators and coroutines
+
+
+class Matrix:
+    """Counts of opcodes in ordinary functions and of features, for one Python version."""
+
+    def __init__(self) -> None:
+        self.opcodes: Counter[str] = Counter()
+        self.features: Counter[str] = Counter()
+        self._pending: list[bytes] = []
+
+    def add(self, program: Program, code: types.CodeType) -> None:
+        """Count one program."""
+        self.features.update(program.features)
+        self._collect(code)
+        if len(self._pending) > 2000:
+            self._flush()
+
+    def _collect(self, code: types.CodeType) -> None:
+        if code.co_flags & FUNCTION:
+            self._pending.append(code.co_code[::2])
+        for item in code.co_consts:
+            if type(item) is types.CodeType:
+                self._collect(item)
+
+    def _flush(self) -> None:
+        numbers = Counter(b"".join(self._pending))
+        self._pending = []
+        for number, count in numbers.items():
+            name = dis.opname[number]
+            if name != "CACHE":
+                self.opcodes[name] += count
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain dictionaries, to be added up by `merge`."""
+        self._flush()
+        return {"opcodes": dict(self.opcodes), "features": dict(self.features)}
+
+
+def version() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def known_opcodes() -> list[str]:
+    """Return the names of this version's opcodes that the compiler can write."""
+    return sorted(name for name, number in dis.opmap.items() if number < 256)
+
+
+def reason_for(name: str) -> str | None:
+    """Return why an opcode is not expected in ordinary functions, or None."""
+    for prefix, reason in NOT_EXPECTED.items():
+        if name == prefix or (prefix.endswith("*") and name.startswith(prefix[:-1])):
+            return reason
+    return None
+
+
+def render(per_version: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
+    """Return the matrix as text and the list of empty cells that have no reason.
+
+    `per_version` maps a version to what `as_data` returned there, with its opcodes under "known".
+    """
+    versions = sorted(per_version)
+    empty: list[str] = []
+    lines = ["opcode".ljust(34) + "".join(version.rjust(10) for version in versions)]
+    names = sorted({name for data in per_version.values() for name in data["known"]})
+    for name in names:
+        cells, why = [], ""
+        for key in versions:
+            data = per_version[key]
+            count = data["opcodes"].get(name, 0)
+            if name not in data["known"]:
+                cells.append("–")
+            elif count:
+                cells.append(str(count))
+            else:
+                cells.append("0")
+                reason = reason_for(name)
+                why = f"  {reason or 'EMPTY WITHOUT A REASON'}"
+                if reason is None:
+                    empty.append(f"{name} on {key}")
+        lines.append(name.ljust(34) + "".join(cell.rjust(10) for cell in cells) + why)
+    lines += ["", "feature".ljust(54) + "".join(version.rjust(10) for version in versions)]
+    for name in sorted(set(FEATURES) | {name for data in per_version.values() for name in data["features"]}):
+        counts = [per_version[key]["features"].get(name, 0) for key in versions]
+        empty += [f"{name} on {key}" for key, count in zip(versions, counts) if not count]
+        note = "" if all(counts) else "  EMPTY WITHOUT A REASON"
+        lines.append(name.ljust(54) + "".join(str(count).rjust(10) for count in counts) + note)
+    return "\n".join(lines), empty
+
+
+NOT_EXPECTED: dict[str, str] = {}
+FEATURES: tuple[str, ...] = ()

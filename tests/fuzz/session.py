@@ -1,0 +1,112 @@
+"""What a child process does: a run of programs, one program, a replay, or the planted faults.
+
+It writes where it is to `at.json` before each program, so that the parent knows which one made it crash,
+and its counts to `report.json` at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import mmap
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from . import candidates, engine, report
+from .choices import Choices
+from .generate import generate
+from .matrix import Matrix, known_opcodes, version
+from .observe import quiet_collector
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options ask for; return the exit status."""
+    faulthandler.enable()
+    folder = Path(options.child)
+    if options.faults:
+        from .faults import campaign
+
+        outcome = campaign(options.seed, options.programs or 3000, options.only)
+    elif options.program is not None or options.replay is not None:
+        outcome = one(options)
+    else:
+        outcome = many(options, folder)
+    outcome |= {"version": version(), "mode": "faults" if options.faults else options.mode}
+    (folder / "report.json").write_text(json.dumps(outcome))
+    return 1 if outcome["failures"] else 0
+
+
+class Place:
+    """The number of the program under way, in memory that outlives a crash."""
+
+    def __init__(self, path: Path, seed: int, mode: str) -> None:
+        self._seed = seed
+        self._file = path.open("w+b")
+        self._file.write(b" " * 200)
+        self._file.flush()
+        self._map = mmap.mmap(self._file.fileno(), 200)
+        self._begin = time.perf_counter()
+
+    def __call__(self, number: int) -> None:
+        place = {
+            "number": number,
+            "program": engine.program_seed(self._seed, number),
+            "version": version(),
+            "elapsed": time.perf_counter() - self._begin,
+        }
+        self._map[:200] = json.dumps(place).encode().ljust(200)
+
+
+def many(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Run programs until the limits, shrinking and writing each mismatch."""
+    candidate = candidates.make(options.mode, options.backend)
+    matrix = Matrix()
+    failures = 0
+
+    def found(mismatch: engine.Mismatch) -> bool:
+        nonlocal failures
+        failures += 1
+        handle(mismatch, candidate, options)
+        return failures < int(options.mismatches)
+
+    tally = engine.run(
+        candidate, seed=options.seed, first=options.first, programs=options.programs, seconds=options.seconds,
+        matrix=matrix, found=found, started=Place(folder / "at.json", options.seed, options.mode),
+    )  # fmt: skip
+    print(f"Python {version()}, {options.mode}: {tally.programs} programs in {tally.seconds:.1f} s, "
+          f"{tally.programs / max(tally.seconds, 1e-9):.0f}/s", flush=True)  # fmt: skip
+    counts = tally.counts + candidate.counts
+    data = matrix.as_data() | {"known": known_opcodes()}
+    return {"programs": tally.programs, "counts": counts, "failures": failures, "matrix": data}
+
+
+def handle(mismatch: engine.Mismatch, candidate: candidates.Candidate, options: argparse.Namespace) -> None:
+    """Make a mismatch small, print it, and write it to the corpus."""
+    small = report.shrunk(mismatch, candidate, options.shrink_seconds)
+    path = report.write(small, options.mode, options.corpus or report.CORPUS)
+    print(report.show(small, options.mode))
+    print(f"written to {path}\n", flush=True)
+
+
+def one(options: argparse.Namespace) -> dict[str, Any]:
+    """Run one program, from its seed or from a file."""
+    if options.replay is not None:
+        source = options.replay.read_text("utf-8")
+    else:
+        source = generate(Choices(options.program)).source
+    if options.show:
+        print(source)
+    candidate = candidates.make(options.mode, options.backend)
+    with quiet_collector():
+        mismatch = engine.check(source, candidate)
+        if mismatch is None:
+            print("no mismatch", file=sys.stderr)
+        else:
+            mismatch.seed = options.program
+            handle(mismatch, candidate, options)
+    counts: Counter[str] = Counter(mismatches=1 if mismatch else 0)
+    return {"programs": 1, "counts": counts, "failures": 1 if mismatch else 0}
