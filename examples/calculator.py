@@ -145,7 +145,8 @@ def parse(text: str) -> Expression:
     return Parser(text).parse()
 
 
-FORMULA = "(1 + 2) * x ** 2 - 4 * y / (x + 10) + (2 ** 3 - 1) * (x - y) * (x + y) - -y"
+FORMULA = "(2 ** 10 - 24) / (5 * 4 * (3 + 2)) * x + (60 * 60 * 24 / 1000 - 6.4) * -y - ((1 + 2) * 7 - 1) ** 2 / 5"
+"""A formula as people write them, with its constants spelled out."""
 
 
 def main() -> None:

@@ -23,10 +23,11 @@ def field(path: str) -> Fetch:
 
     def fetch(record: Record) -> Any:
         value: Any = record
-        for name in names:
-            if not isinstance(value, dict) or name not in value:
-                return MISSING
-            value = value[name]
+        try:
+            for name in names:
+                value = value[name]
+        except (KeyError, TypeError):
+            return MISSING
         return value
 
     return fetch
@@ -100,13 +101,22 @@ def compile_rule(spec: Any) -> Rule:
 SHIPPING = {
     "all": [
         ["total", ">=", 20],
-        ["customer.country", "in", ["DE", "AT", "CH", "NL"]],
-        {"not": ["customer.status", "==", "blocked"]},
+        ["total", "<", 5000],
+        ["weight", "<=", 30],
+        ["items", "<", 12],
+        {"not": ["status", "==", "blocked"]},
+        {"not": {"all": [["kind", "==", "gift"], ["total", "<", 30]]}},
         {
             "any": [
-                ["customer.address.zip", "starts with", "10"],
-                ["tags", "contains", "express"],
-                {"all": [{"exists": "customer.coupon"}, ["items", "<", 5]]},
+                {"all": [["customer.country", "==", "FR"], ["total", ">=", 50]]},
+                ["customer.country", "in", ["DE", "AT", "CH", "NL"]],
+            ]
+        },
+        {
+            "any": [
+                ["express", "==", True],
+                ["customer.zip", "starts with", "10"],
+                {"all": [{"exists": "coupon"}, ["items", "<", 5]]},
             ]
         },
     ]
@@ -115,18 +125,17 @@ SHIPPING = {
 
 
 def make_orders(count: int) -> list[Record]:
+    """Orders of every kind; some lack a field."""
     orders: list[Record] = []
     for number in range(count):
-        customer: Record = {"country": ["DE", "AT", "FR", "NL", "DE"][number % 5], "status": "active"}
-        if number % 11 == 0:
-            customer["status"] = "blocked"
-        if number % 3:
-            customer["address"] = {"zip": ["10115", "80331"][number % 2], "city": "…"}
-        if number % 4 == 1:
-            customer["coupon"] = "WELCOME"
-        order: Record = {"total": 10 + number * 7 % 90, "items": number % 8, "customer": customer}
-        if number % 2:
-            order["tags"] = ["gift", "express"][: 1 + number % 3]
+        customer: Record = {"country": ["DE", "AT", "CH", "NL", "FR"][number % 5]}
+        customer["zip"] = "80331" if number % 4 else "10115"
+        order: Record = {"total": 10 + number * 7 % 290, "items": number % 13, "weight": number % 32}
+        order["customer"], order["kind"] = customer, "gift" if number % 3 == 0 else "order"
+        order["status"], order["express"] = "blocked" if number % 17 == 0 else "active", number % 6 == 0
+        order["coupon"] = "WELCOME"
+        if number % 20 == 19:
+            del order["coupon"], order["weight"]
         orders.append(order)
     return orders
 
