@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import Any, Optional
+from typing import Any
 
 from benchmarks import environment, overhead, peers, report, suite, variants
 from benchmarks.measure import Effort
@@ -16,26 +16,27 @@ PYPY_EFFORT = ["--rounds", "5", "--warmup", "1.0"]
 QUICK_PYPY_EFFORT = ["--rounds", "3", "--warmup", "0.3"]
 
 
-def parse(arguments: Optional[list[str]]) -> argparse.Namespace:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=list(NAMES), metavar="NAME", help="run this workload (repeatable)")
-    parser.add_argument("--list", action="store_true", help="list the workloads and stop")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 9)")
-    parser.add_argument("--quick", action="store_true", help="3 short rounds: to see that it works, not to quote")
-    parser.add_argument("--warmup", type=float, metavar="SECONDS", help="run each variant this long before timing")
-    parser.add_argument("--json", metavar="FILE", help="write the results as JSON ('-': instead of the table)")
-    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    parser.add_argument("--python", nargs="+", metavar="PATH", help="run under these interpreters instead, in turn")
-    parser.add_argument("--no-pypy", action="store_true", help="leave PyPy out")
-    parser.add_argument("--no-overheads", action="store_true", help="leave out the rows about the library itself")
-    parser.add_argument("--originals", action="store_true", help="time the originals only (what a PyPy child does)")
+    add = parser.add_argument
+    add("--only", action="append", choices=list(NAMES), metavar="NAME", help="run this workload (repeatable)")
+    add("--list", action="store_true", help="list the workloads and stop")
+    add("--rounds", type=int, help="interleaved rounds (default 9)")
+    add("--quick", action="store_true", help="3 short rounds: to see that it works, not to quote")
+    add("--warmup", type=float, metavar="SECONDS", help="run each variant this long before timing")
+    add("--json", metavar="FILE", help="write the results as JSON ('-': instead of the table)")
+    add("--markdown", action="store_true", help="print Markdown tables")
+    add("--python", nargs="+", metavar="PATH", help="run under these interpreters instead, in turn")
+    add("--no-pypy", action="store_true", help="leave PyPy out")
+    add("--no-overheads", action="store_true", help="leave out the rows about the library itself")
+    add("--originals", action="store_true", help="time the originals only (what a PyPy child does)")
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be at least 1")
     return options
 
 
-def main(arguments: Optional[list[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     if options.list:
         print("\n".join(NAMES))
@@ -80,7 +81,9 @@ def run_here(options: argparse.Namespace) -> dict[str, Any]:
 def run_others(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One whole run for each interpreter named, each in its own process with its own packages."""
     passed = [part for name in options.only or [] for part in ("--only", name)]
-    passed += [flag for flag in ("--quick", "--no-pypy", "--no-overheads") if getattr(options, flag[2:].replace("-", "_"))]
+    for name in ("quick", "no_pypy", "no_overheads"):
+        if getattr(options, name):
+            passed.append("--" + name.replace("_", "-"))
     for name in ("rounds", "warmup"):
         if getattr(options, name) is not None:
             passed += ["--" + name, str(getattr(options, name))]
@@ -108,7 +111,7 @@ def lineiform_version() -> str:
     try:
         variants.load_lineiform()
     except variants.NotAvailable as error:
-        return "n/a (%s)" % error
+        return f"n/a ({error})"
     return environment.version_of("lineiform")
 
 

@@ -20,15 +20,16 @@ def processor() -> str:
                     break
     except OSError:
         pass
-    return "%s, %s CPUs" % (model, os.cpu_count())
+    return f"{model}, {os.cpu_count()} CPUs"
 
 
 def interpreter() -> str:
     name = platform.python_implementation()
     version = platform.python_version()
     if name == "PyPy":
-        version = "%d.%d.%d (Python %s)" % (*sys.pypy_version_info[:3], version)  # type: ignore[attr-defined]
-    return "%s %s" % (name, version)
+        number = ".".join(map(str, sys.pypy_version_info[:3]))  # type: ignore[attr-defined]
+        version = f"{number} (Python {version})"
+    return f"{name} {version}"
 
 
 def version_of(distribution: str) -> str:
@@ -43,5 +44,5 @@ def describe() -> dict[str, Any]:
         "python": interpreter(),
         "executable": sys.executable,
         "machine": processor(),
-        "system": "%s %s" % (platform.system(), platform.release()),
+        "system": f"{platform.system()} {platform.release()}",
     }

@@ -1,24 +1,25 @@
 """The timer: medians of interleaved rounds with a calibrated inner loop.
 
-One round times every variant of a workload once, in turn, so that whatever disturbs the machine disturbs them
-alike; a ratio is the median of the ratios within each round. Garbage collection is off while a sample runs, as in
-`timeit`. Nothing here knows what is timed.
+One round times every variant of a workload once, in turn, so that whatever disturbs the machine disturbs
+them alike; a ratio is the median of the ratios within each round. Garbage collection is off while a sample
+runs, as in `timeit`. Nothing here knows what is timed.
 """
 
 from __future__ import annotations
 
 import gc
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Callable
+from typing import Any
 
 Task = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to measure. sample: seconds of one sample; warmup: seconds of running before the first sample."""
+    """How hard to measure. sample: seconds of one sample; warmup: seconds of running before the first."""
 
     rounds: int = 9
     sample: float = 0.02

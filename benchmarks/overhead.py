@@ -12,8 +12,9 @@ import random
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Callable
+from typing import Any
 
 from benchmarks import measure, variants
 from benchmarks.measure import Effort
@@ -31,15 +32,15 @@ def run_overheads(effort: Effort) -> list[Line]:
     lines: list[Line] = []
     for name, probe in PROBES.items():
         try:
-            lines += [(name if not part else "%s: %s" % (name, part), *rest) for part, *rest in probe(effort)]
+            lines += [(name if not part else f"{name}: {part}", *rest) for part, *rest in probe(effort)]
         except variants.NotAvailable as error:
             lines.append((name, "n/a", str(error)))
         except Exception as error:
-            lines.append((name, "n/a", "%s: %s" % (type(error).__name__, error)))
+            lines.append((name, "n/a", f"{type(error).__name__}: {error}"))
     return lines
 
 
-# --- entry ---------------------------------------------------------------------------------------------------
+# --- entry ----------------------------------------------------------------------------------------
 
 
 def nothing() -> None:
@@ -68,8 +69,8 @@ def entry_price(effort: Effort) -> list[Any]:
     samples = measure.measure(tasks, effort)
     ns = {name: found.median / CALLS * 1e9 for name, found in samples.items()}
     return [
-        ("no argument", "%.1f ns" % ns["compiled"], detail(ns, "plain", "not compiled")),
-        ("one argument", "%.1f ns" % ns["compiled one"], detail(ns, "plain one", "not compiled one")),
+        ("no argument", "{:.1f} ns".format(ns["compiled"]), detail(ns, "plain", "not compiled")),
+        ("one argument", "{:.1f} ns".format(ns["compiled one"]), detail(ns, "plain one", "not compiled one")),
     ]
 
 
@@ -87,10 +88,10 @@ def call_with_argument(function: Callable[[Any], Any]) -> None:
 
 
 def detail(ns: dict[str, float], plain: str, waiting: str) -> str:
-    return "compiled; plain %.1f ns, through an entry that does not compile %.1f ns" % (ns[plain], ns[waiting])
+    return f"compiled; plain {ns[plain]:.1f} ns, through an entry that does not compile {ns[waiting]:.1f} ns"
 
 
-# --- compiling -----------------------------------------------------------------------------------------------
+# --- compiling ------------------------------------------------------------------------------------
 
 
 def make_tree(size: int, seed: int) -> Callable[[dict[str, Any]], Any]:
@@ -142,10 +143,10 @@ def compile_time(effort: Effort) -> list[Any]:
         fast = jit.speedup(tree, eager=True)
         seconds.append(perf_counter() - begin)
         if fast(record) != expected:
-            raise AssertionError("WRONG: tree %d differs" % seed)
+            raise AssertionError(f"WRONG: tree {seed} differs")
         phases = phase_times(jit, fast) or phases
     value = "%.1f ms" % (statistics.median(seconds) * 1000)
-    return [("", value, "median of 7 shapes, eager, wall clock; first %.1f ms%s" % (seconds[0] * 1000, phases))]
+    return [("", value, f"median of 7 shapes, eager, wall clock; first {seconds[0] * 1000:.1f} ms{phases}")]
 
 
 def phase_times(jit: Any, fast: Any) -> str:
@@ -153,7 +154,7 @@ def phase_times(jit: Any, fast: Any) -> str:
     report = jit.explain(fast).to_dict()
     for key in ("phases", "compile_phases", "compile_ms", "compile_time"):
         if key in report:
-            return "; %s of the last: %s" % (key, report[key])
+            return f"; {key} of the last: {report[key]}"
     return ""
 
 
@@ -168,8 +169,8 @@ def shared_shape(effort: Effort) -> list[Any]:
 
         return lambda record: fetch(record) > limit
 
-    rules = [make_rule("field%d" % number, number) for number in range(RULES)]
-    records = [{"field%d" % number: number + 1} for number in range(RULES)]
+    rules = [make_rule(f"field{number}", number) for number in range(RULES)]
+    records = [{f"field{number}": number + 1} for number in range(RULES)]
     rules[0](records[0])
     before = integer_counters(jit)
     begin = perf_counter()
@@ -179,10 +180,11 @@ def shared_shape(effort: Effort) -> list[Any]:
     if not all(answers):
         raise AssertionError("WRONG: a rule of a shared shape answers False")
     after = integer_counters(jit)
-    changed = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    changed = {name: count - before.get(name, 0) for name, count in after.items()}
+    changed = {name: count for name, count in changed.items() if count}
     compilations = [count for name, count in changed.items() if name in COMPILATION_COUNTERS]
-    value = "%d compilations" % compilations[0] if compilations else "no counter"
-    return [("", value, "%.1f us for each rule; counters changed: %s" % (seconds / RULES * 1e6, changed))]
+    value = f"{compilations[0]} compilations" if compilations else "no counter"
+    return [("", value, f"{seconds / RULES * 1e6:.1f} us for each rule; counters changed: {changed}")]
 
 
 COMPILATION_COUNTERS = ("compilations", "compiled", "units_compiled", "units")
@@ -192,7 +194,7 @@ def integer_counters(jit: Any) -> dict[str, int]:
     return {name: value for name, value in jit.stats().items() if type(value) is int}
 
 
-# --- importing and keeping -----------------------------------------------------------------------------------
+# --- importing and keeping ------------------------------------------------------------------------
 
 IMPORT = "from time import perf_counter as t; b = t(); import lineiform; print(t() - b)"
 
@@ -202,7 +204,8 @@ def import_time(effort: Effort) -> list[Any]:
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     command = [sys.executable, "-c", IMPORT]
     seconds = [float(subprocess.check_output(command, env=environment, timeout=60)) for _ in range(7)]
-    return [("", "%.1f ms" % (statistics.median(seconds) * 1000), "median of 7 fresh processes, bytecode cached")]
+    value = f"{statistics.median(seconds) * 1000:.1f} ms"
+    return [("", value, "median of 7 fresh processes, bytecode cached")]
 
 
 def resident_kilobytes() -> int:
@@ -235,14 +238,14 @@ def dropped_closures(effort: Effort) -> list[Any]:
     seconds = perf_counter() - begin
     gc.collect()
     objects, memory = len(gc.get_objects()) - objects, resident_kilobytes() - memory
-    text = "%+d objects, %+d KiB resident; %.1f us for each closure" % (objects, memory, seconds / DROPPED * 1e6)
-    return [("", "%+d KiB" % memory, text)]
+    text = f"{objects:+d} objects; {seconds / DROPPED * 1e6:.1f} us to make, speed up, call and drop each"
+    return [("", f"{memory:+d} KiB resident", text)]
 
 
 PROBES: dict[str, Callable[[Effort], list[Any]]] = {
     "entry of a tiny function": entry_price,
-    "compiling %d closures" % TREE_SIZE: compile_time,
-    "%d rules of one shape" % RULES: shared_shape,
-    "%d closures dropped" % DROPPED: dropped_closures,
+    f"compiling {TREE_SIZE} closures": compile_time,
+    f"{RULES} rules of one shape": shared_shape,
+    f"{DROPPED} closures dropped": dropped_closures,
     "import lineiform": import_time,
 }

@@ -1,7 +1,7 @@
 """Child processes: the originals under PyPy, and whole runs under other interpreters.
 
-A peer runs this same package with `--json -` and answers on its standard output. Pure-Python packages reach PyPy
-through PYTHONPATH, which names the site-packages of the interpreter that is running.
+A peer runs this same package with `--json -` and answers on its standard output. Pure-Python packages reach
+PyPy through PYTHONPATH, which names the site-packages of the interpreter that is running.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from benchmarks import suite, variants
 from benchmarks.environment import describe
@@ -30,20 +30,18 @@ def run_peer(executable: str, arguments: list[str], share_packages: bool = False
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     command = [executable, "-m", "benchmarks", "--json", "-", *arguments]
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT
-        )
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeError("%s: %s" % (executable, error)) from error
+        raise RuntimeError(f"{executable}: {error}") from error
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise RuntimeError("%s: no answer; %s" % (executable, " ".join(tail) or "no message")) from None
+        raise RuntimeError("{}: no answer; {}".format(executable, " ".join(tail) or "no message")) from None
     return answer
 
 
-def find_pypy() -> Optional[str]:
+def find_pypy() -> str | None:
     if describe()["python"].startswith("PyPy"):
         return None
     return shutil.which("pypy3")
@@ -70,7 +68,7 @@ def add_pypy(rows: list[suite.Row], arguments: list[str]) -> dict[str, Any]:
     return description
 
 
-def pypy_cell(row: suite.Row, peer: Optional[suite.Row]) -> dict[str, Any]:
+def pypy_cell(row: suite.Row, peer: suite.Row | None) -> dict[str, Any]:
     if row["pypy"]:
         return {"unavailable": row["pypy"], "wrong": False}
     if peer is None or peer["error"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from benchmarks import variants
 
@@ -24,7 +24,7 @@ class Notes:
     def mark(self, text: str) -> str:
         if text not in self.texts:
             self.texts.append(text)
-        return "[%d]" % (self.texts.index(text) + 1)
+        return f"[{self.texts.index(text) + 1}]"
 
 
 def render(result: dict[str, Any], markdown: bool = False) -> str:
@@ -37,7 +37,7 @@ def render(result: dict[str, Any], markdown: bool = False) -> str:
         parts.append(table(["overhead", "value", "detail"], [list(o) for o in result["overheads"]], markdown))
     parts.append("Ratios are original time / variant time, measured in this run: 2.00x is twice as fast.")
     if notes.texts:
-        parts.append("\n".join("[%d] %s" % (number, text) for number, text in enumerate(notes.texts, 1)))
+        parts.append("\n".join(f"[{number}] {text}" for number, text in enumerate(notes.texts, 1)))
     parts.append("Versions: " + versions(result))
     return "\n\n".join(parts)
 
@@ -45,13 +45,8 @@ def render(result: dict[str, Any], markdown: bool = False) -> str:
 def heading(result: dict[str, Any]) -> str:
     environment = result["environment"]
     effort = result["effort"]
-    return "%s on %s (%s); %d rounds of %g ms" % (
-        environment["python"],
-        environment["machine"],
-        environment["system"],
-        effort["rounds"],
-        effort["sample"] * 1000,
-    )
+    where = f"{environment['python']} on {environment['machine']} ({environment['system']})"
+    return f"{where}; {effort['rounds']} rounds of {effort['sample'] * 1000:g} ms"
 
 
 def versions(result: dict[str, Any]) -> str:
@@ -59,8 +54,8 @@ def versions(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         found.update(row.get("distributions", {}))
     peer = result["pypy"]
-    found["pypy3"] = peer["python"] if "python" in peer else "n/a (%s)" % peer.get("unavailable", "not asked for")
-    return ", ".join("%s %s" % item for item in found.items())
+    found["pypy3"] = peer.get("python") or f"n/a ({peer.get('unavailable', 'not asked for')})"
+    return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
 def line(row: dict[str, Any], notes: Notes) -> list[str]:
@@ -76,22 +71,22 @@ def line(row: dict[str, Any], notes: Notes) -> list[str]:
     ]
 
 
-def cell(value: Optional[dict[str, Any]], notes: Notes) -> str:
+def cell(value: dict[str, Any] | None, notes: Notes) -> str:
     if value is None:
         return ""
     if "unavailable" in value:
         return ("WRONG " if value.get("wrong") else "n/a ") + notes.mark(value["unavailable"])
-    return "%.2fx %s" % (value["ratio"], number(value["ns"]))
+    return f"{value['ratio']:.2f}x {number(value['ns'])}"
 
 
-def compile_cell(value: Optional[dict[str, Any]]) -> str:
+def compile_cell(value: dict[str, Any] | None) -> str:
     if value is None or value.get("compile_ms") is None:
         return ""
-    return "%.1f" % value["compile_ms"]
+    return f"{value['compile_ms']:.1f}"
 
 
 def number(value: float) -> str:
-    return "%.0f" % value if value >= 100 else "%.1f" % value
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def mean_lines(means: dict[str, Any]) -> list[list[str]]:
@@ -102,17 +97,17 @@ def mean_lines(means: dict[str, Any]) -> list[list[str]]:
     return lines
 
 
-def mean_cell(entry: Optional[dict[str, Any]]) -> str:
+def mean_cell(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return ""
-    partial = "" if entry["rows"] == entry["of"] else " (%d of %d)" % (entry["rows"], entry["of"])
-    return "%.2fx%s" % (entry["ratio"], partial)
+    partial = "" if entry["rows"] == entry["of"] else f" ({entry['rows']} of {entry['of']})"
+    return f"{entry['ratio']:.2f}x{partial}"
 
 
 def table(header: list[str], body: list[list[str]], markdown: bool) -> str:
     if markdown:
         rule = ["---"] * len(header)
-        return "\n".join("| %s |" % " | ".join(cells) for cells in [header, rule, *body])
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *body])
     widths = [max(len(cells[column]) for cells in [header, *body]) for column in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(cells, widths)) for cells in [header, *body]]
     lines.insert(1, "  ".join("-" * width for width in widths))

@@ -7,7 +7,8 @@ stops the rest. Results are plain dicts, ready for JSON.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 from benchmarks import measure, variants
 from benchmarks.environment import version_of
@@ -18,7 +19,9 @@ from benchmarks.workloads import NAMES
 Row = dict[str, Any]
 
 
-def run_suite(names: list[str], effort: Effort, columns: list[str], progress: Callable[[str], None]) -> list[Row]:
+def run_suite(
+    names: list[str], effort: Effort, columns: list[str], progress: Callable[[str], None]
+) -> list[Row]:
     rows = []
     for name in names:
         progress(name)
@@ -32,7 +35,7 @@ def run_workload(name: str, effort: Effort, columns: list[str]) -> Row:
     try:
         workload = load(name)
     except Exception as error:
-        row["error"] = "%s: %s" % (type(error).__name__, error)
+        row["error"] = f"{type(error).__name__}: {error}"
         return row
     row.update(
         kind=workload.kind,
@@ -70,15 +73,15 @@ def prepare(workload: Workload, columns: list[str], row: Row) -> dict[str, varia
 
 
 def drop_unequal(prepared: dict[str, variants.Prepared], row: Row) -> None:
-    """Variants whose result differs from the original's, or that raise, are reported as wrong and not timed."""
+    """Variants whose result differs from the original's, or that raise, count as wrong and are not timed."""
     expected = prepared[variants.ORIGINAL].run()
     for column in list(prepared):
-        problem: Optional[str] = None
+        problem: str | None = None
         try:
             if prepared[column].run() != expected:
                 problem = "WRONG: the result differs from the original's"
         except Exception as error:
-            problem = "WRONG: raised %s: %s" % (type(error).__name__, error)
+            problem = f"WRONG: raised {type(error).__name__}: {error}"
         if problem is not None:
             del prepared[column]
             row["columns"][column] = {"unavailable": problem, "wrong": True}
@@ -95,7 +98,7 @@ def fill(row: Row, prepared: dict[str, variants.Prepared], samples: dict[str, me
         }
 
 
-def milliseconds(seconds: Optional[float]) -> Optional[float]:
+def milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1000
 
 

@@ -6,9 +6,10 @@ reports why.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Callable, Optional
+from typing import Any
 
 from benchmarks.workload import Case
 
@@ -32,7 +33,7 @@ class Prepared:
 
     case: Case
     call: Callable[..., Any]
-    compile_seconds: Optional[float] = None
+    compile_seconds: float | None = None
     note: str = ""
 
     def run(self) -> Any:
@@ -87,7 +88,7 @@ def _speed_up(build: Callable[[], Case], freeze: bool) -> Prepared:
         fast = jit.speedup(target, eager=True)
         case.drive(fast)
     except Exception as error:
-        raise NotAvailable("%s: %s" % (type(error).__name__, error)) from error
+        raise NotAvailable(f"{type(error).__name__}: {error}") from error
     seconds = perf_counter() - begin
     return Prepared(case, fast, seconds, _state(jit, fast))
 

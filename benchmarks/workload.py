@@ -7,8 +7,9 @@ never measures anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any
 
 EXAMPLE = "example"
 PACKAGE = "package"
@@ -30,8 +31,8 @@ class Case:
     target: Callable[..., Any]
     drive: Callable[[Callable[..., Any]], Any]
     operations: int
-    residual: Optional[Callable[..., Any]] = None
-    residual_guarded: Optional[Callable[..., Any]] = None
+    residual: Callable[..., Any] | None = None
+    residual_guarded: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""A Brainfuck compiler: every instruction becomes a closure that takes the tape and the position and returns the
-new position. Runs of the same instruction are one closure.
+"""A Brainfuck compiler: every instruction becomes a closure that takes the tape and the position and returns
+the new position. Runs of the same instruction are one closure.
 
 Run it: python examples/brainfuck.py
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from timeit import repeat
-from typing import Callable, Iterator
 
 Instruction = Callable[[bytearray, int], int]
 
@@ -69,8 +69,8 @@ def sequence(instructions: list[Instruction]) -> Instruction:
 class Compiler:
     """Turns source text into one closure. Output goes to `output`, input comes from `source`."""
 
-    def __init__(self, output: Callable[[int], object], source: Iterator[int] = iter(())) -> None:
-        self.output, self.source = output, source
+    def __init__(self, output: Callable[[int], object], source: Iterable[int] = ()) -> None:
+        self.output, self.source = output, iter(source)
 
     def compile(self, text: str) -> Instruction:
         """Raises SyntaxError when the brackets do not match."""
@@ -153,7 +153,7 @@ def main() -> None:
         output.clear()
         run(version)
         assert bytes(output) == expected
-        print("%s: %.1f times faster" % (name, slow / seconds(version)))
+        print(f"{name}: {slow / seconds(version):.1f} times faster")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator, Mapping
 from timeit import repeat
-from typing import Callable, Iterator, Mapping
 
 Variables = Mapping[str, float]
 Expression = Callable[[Variables], float]
@@ -73,7 +73,7 @@ class Parser:
         while position < end:
             match = TOKEN.match(text, position)
             if match is None:
-                raise SyntaxError("unexpected %r at column %d" % (text[position], position + 1))
+                raise SyntaxError(f"unexpected {text[position]!r} at column {position + 1}")
             yield match.group().strip()
             position = match.end()
         yield ""
@@ -86,13 +86,13 @@ class Parser:
 
     def expect(self, wanted: str) -> None:
         if self.token != wanted:
-            raise SyntaxError("expected %r, found %r" % (wanted, self.token or "the end"))
+            raise SyntaxError("expected {!r}, found {!r}".format(wanted, self.token or "the end"))
         self.take()
 
     def parse(self) -> Expression:
         result = self.sum()
         if self.token:
-            raise SyntaxError("unexpected %r" % self.token)
+            raise SyntaxError(f"unexpected {self.token!r}")
         return result
 
     def sum(self) -> Expression:
@@ -130,7 +130,7 @@ class Parser:
         if self.token != "(":
             return variable(token)
         if token not in FUNCTIONS:
-            raise SyntaxError("unknown function %r" % token)
+            raise SyntaxError(f"unknown function {token!r}")
         self.take()
         arguments = [self.sum()]
         while self.token == ",":
@@ -145,7 +145,7 @@ def parse(text: str) -> Expression:
     return Parser(text).parse()
 
 
-FORMULA = "(2 ** 10 - 24) / (5 * 4 * (3 + 2)) * x + (60 * 60 * 24 / 1000 - 6.4) * -y - ((1 + 2) * 7 - 1) ** 2 / 5"
+FORMULA = "(2**10 - 24) / (5 * 4 * (3 + 2)) * x + (60 * 60 * 24 / 1000 - 6.4) * -y - ((1 + 2) * 7 - 1)**2 / 5"
 """A formula as people write them, with its constants spelled out."""
 
 
@@ -155,15 +155,17 @@ def main() -> None:
     formula = parse(FORMULA)
     points = [{"x": float(x), "y": x / 2 + 1} for x in range(100)]
     expected = [formula(point) for point in points]
-    slow = min(repeat(lambda: [formula(point) for point in points], number=100, repeat=5))
 
+    def seconds(expression: Expression) -> float:
+        return min(repeat(lambda: [expression(point) for point in points], number=100, repeat=5))
+
+    slow = seconds(formula)
     jit = lineiform.Lineiform()
     fast = jit.speedup(formula, eager=True)
     frozen = jit.speedup(jit.freeze(parse(FORMULA)), eager=True)
     for name, version in (("speedup", fast), ("speedup of a frozen formula", frozen)):
         assert [version(point) for point in points] == expected
-        seconds = min(repeat(lambda: [version(point) for point in points], number=100, repeat=5))
-        print("%s: %.1f times faster" % (name, slow / seconds))
+        print(f"{name}: {slow / seconds(version):.1f} times faster")
 
     # A frozen sum of constants has nothing left to compute.
     three = jit.speedup(jit.freeze(parse("(1 + 2)")), eager=True)

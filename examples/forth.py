@@ -5,8 +5,9 @@ Run it: python examples/forth.py
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from timeit import repeat
-from typing import Any, Callable, Iterator
+from typing import Any
 
 Stack = list[Any]
 Word = Callable[[Stack], Any]
@@ -106,7 +107,7 @@ class Forth:
         """Compile and run a program; returns the stack. Raises ForthError."""
         word, end = self.block(iter(source.lower().split()))
         if end:
-            raise ForthError("unexpected %r" % end)
+            raise ForthError(f"unexpected {end!r}")
         word(self.stack)
         return self.stack
 
@@ -127,7 +128,7 @@ class Forth:
             else:
                 words.append(literal(self.number(token)))
         if ends:
-            raise ForthError("expected %s" % " or ".join(ends))
+            raise ForthError("expected {}".format(" or ".join(ends)))
         return sequence(words), ""
 
     def define(self, name: str, tokens: Iterator[str]) -> None:
@@ -151,7 +152,7 @@ class Forth:
         try:
             return int(token)
         except ValueError:
-            raise ForthError("unknown word %r" % token) from None
+            raise ForthError(f"unknown word {token!r}") from None
 
 
 STRUCTURES = {"if": Forth.compile_if, "begin": Forth.compile_begin, "do": Forth.compile_do}
@@ -191,7 +192,7 @@ def main() -> None:
     frozen = jit.speedup(jit.freeze(load(PROGRAM)["work"]), eager=True)
     for name, word in (("speedup", fast), ("speedup of a frozen word", frozen)):
         assert result_of(word) == expected
-        print("%s: %.1f times faster" % (name, slow / seconds(word)))
+        print(f"{name}: {slow / seconds(word):.1f} times faster")
 
 
 if __name__ == "__main__":

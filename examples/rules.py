@@ -6,8 +6,9 @@ Run it: python examples/rules.py
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from timeit import repeat
-from typing import Any, Callable
+from typing import Any
 
 Record = dict[str, Any]
 Rule = Callable[[Record], bool]
@@ -78,8 +79,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compile_rule(spec: Any) -> Rule:
-    """The closure for a rule: {"all": […]}, {"any": […]}, {"not": …}, {"exists": path} or [path, operator, value].
-    Raises ValueError for anything else."""
+    """The closure for a rule: {"all": rules}, {"any": rules}, {"not": rule}, {"exists": path}, or a
+    comparison [path, operator, value]. Raises ValueError for anything else."""
     if isinstance(spec, dict) and len(spec) == 1:
         ((kind, body),) = spec.items()
         if kind == "all":
@@ -93,9 +94,9 @@ def compile_rule(spec: Any) -> Rule:
     if isinstance(spec, list) and len(spec) == 3:
         path, name, wanted = spec
         if name not in COMPARISONS:
-            raise ValueError("unknown operator %r; known: %s" % (name, ", ".join(COMPARISONS)))
+            raise ValueError("unknown operator {!r}; known: {}".format(name, ", ".join(COMPARISONS)))
         return comparison(field(path), COMPARISONS[name], wanted)
-    raise ValueError("not a rule: %r" % (spec,))
+    raise ValueError(f"not a rule: {spec!r}")
 
 
 SHIPPING = {
@@ -146,7 +147,7 @@ def main() -> None:
     rule = compile_rule(SHIPPING)
     orders = make_orders(200)
     expected = [rule(order) for order in orders]
-    print("%d of %d orders ship free" % (sum(expected), len(orders)))
+    print(f"{sum(expected)} of {len(orders)} orders ship free")
 
     def seconds(rule: Rule) -> float:
         return min(repeat(lambda: [rule(order) for order in orders], number=10, repeat=5))
@@ -157,7 +158,7 @@ def main() -> None:
     frozen = jit.speedup(jit.freeze(compile_rule(SHIPPING)), eager=True)
     for name, version in (("speedup", fast), ("speedup of a frozen rule", frozen)):
         assert [version(order) for order in orders] == expected
-        print("%s: %.1f times faster" % (name, slow / seconds(version)))
+        print(f"{name}: {slow / seconds(version):.1f} times faster")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A small Scheme compiled to closures. Each closure takes the environment: a pair (values, outer environment).
+"""A small Scheme compiled to closures. Each takes the environment: a pair (values, outer environment).
 
 Run it: python examples/scheme.py
 """
@@ -6,8 +6,9 @@ Run it: python examples/scheme.py
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from timeit import repeat
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 Environment = Optional[tuple]
 Code = Callable[[Environment], Any]
@@ -122,7 +123,7 @@ class Scheme:
         def make(environment: Environment) -> Callable[..., Any]:
             def procedure(*arguments: Any) -> Any:
                 if len(arguments) != len(names):
-                    raise TypeError("expected %d arguments, got %d" % (len(names), len(arguments)))
+                    raise TypeError(f"expected {len(names)} arguments, got {len(arguments)}")
                 return body((arguments, environment))
 
             return procedure
@@ -159,7 +160,7 @@ PRIMITIVES: dict[str, Any] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "quotient": operator.floordiv,
     "=": operator.eq, "<": operator.lt, ">": operator.gt, "<=": operator.le,
     "cons": lambda head, tail: [head, *tail], "car": lambda items: items[0], "cdr": lambda items: items[1:],
-    "list": lambda *items: list(items), "null?": lambda items: items == [], "not": lambda value: value is False,
+    "list": lambda *items: list(items), "null?": lambda items: items == [], "not": lambda it: it is False,
 }  # fmt: skip
 PROGRAM = """
 (define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
@@ -190,7 +191,7 @@ def main() -> None:
     frozen = jit.speedup(jit.freeze(load(PROGRAM)["work"]), eager=True)
     for name, procedure in (("speedup", fast), ("speedup of a frozen procedure", frozen)):
         assert procedure(12) == expected
-        print("%s: %.1f times faster" % (name, slow / seconds(procedure)))
+        print(f"{name}: {slow / seconds(procedure):.1f} times faster")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """The Brainfuck example: the program that prints the squares up to 10000.
 
-The residual is that program written in Python, one line for each merged instruction; it is long, so `translate`
-writes it from the same source text. The tape belongs to the caller, and only output leaves the program, so the
-residual needs no guard beyond the lists of instructions, which the guarded one does not check.
+The residual is that program written in Python, one line for each merged instruction; it is long, so
+`translate` writes it from the same source text. The guarded one looks at the list of instructions wherever it
+passes one.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import EXAMPLE, Case, Workload
 from examples.brainfuck import SQUARES, Compiler, run, run_length
+
+from benchmarks.workload import EXAMPLE, Case, Workload
 
 
 def translate(text: str) -> str:
@@ -30,10 +31,10 @@ def translate(text: str) -> str:
             depth, at = depth - 1, at + 1
         elif character in "+-":
             amount, at = run_length(code, at, "+", "-")
-            lines.append(indent + "tape[position] = (tape[position] + %d) & 255" % amount)
+            lines.append(indent + f"tape[position] = (tape[position] + {amount}) & 255")
         elif character in "<>":
             distance, at = run_length(code, at, ">", "<")
-            lines.append(indent + "position = position + %d" % distance)
+            lines.append(indent + f"position = position + {distance}")
         else:
             lines.append(indent + "output(tape[position])")
             at += 1

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import EXAMPLE, Case, Workload
 from examples.calculator import FORMULA, parse
+
+from benchmarks.workload import EXAMPLE, Case, Workload
 
 POINTS = [{"x": x / 4, "y": x / 2 + 1} for x in range(100)]
 

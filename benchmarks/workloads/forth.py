@@ -1,15 +1,16 @@
 """The Forth example: a word with a counted loop, a conditional loop and a recursion.
 
-The residual keeps the guest's stack in local variables, the guarded one keeps every push and pop, as must whoever
-cannot rule out that somebody looks at the stack in between.
+The residual keeps the guest's stack in local variables, the guarded one keeps every push and pop, as must
+whoever cannot rule out that somebody looks at the stack in between.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import EXAMPLE, Case, Workload
 from examples.forth import PROGRAM, Forth
+
+from benchmarks.workload import EXAMPLE, Case, Workload
 
 
 def _fib(n: Any) -> Any:

@@ -24,7 +24,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 RECORDS: list[Any] = [
-    {"id": number, "name": "user %d" % number, "tags": ["a", "b", "c"][: number % 4], "role": "user"}
+    {"id": number, "name": f"user {number}", "tags": ["a", "b", "c"][: number % 4], "role": "user"}
     for number in range(8)
 ]
 
@@ -37,8 +37,10 @@ def residual(instance: Any) -> bool:
             return False
     if "id" in instance:
         field = instance["id"]
-        if isinstance(field, bool) or not isinstance(field, int) and not (
-            isinstance(field, float) and field.is_integer()
+        if (
+            isinstance(field, bool)
+            or not isinstance(field, int)
+            and not (isinstance(field, float) and field.is_integer())
         ):
             return False
         if field < 1:

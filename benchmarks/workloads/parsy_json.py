@@ -19,7 +19,7 @@ DOCUMENT = json.dumps(
         "name": "probe\tseven",
         "active": True,
         "position": [12.5, -7, 300.25],
-        "tags": ["alpha", "beta", "gamma \"quoted\""],
+        "tags": ["alpha", "beta", 'gamma "quoted"'],
         "nested": {"empty": [], "none": None, "list": [{"id": 1, "ok": False}, {"id": 2, "ok": True}]},
     },
     indent=1,
@@ -163,9 +163,7 @@ def _value(stream: Any, index: int, furthest: int, expected: Any) -> Any:
             if stream[at : at + 1] != ",":
                 furthest, expected = _merge(at, _EXPECT_COMMA, furthest, expected)
                 break
-            end, value, furthest, expected = _pair(
-                stream, _space(stream, at + 1).end(), furthest, expected
-            )
+            end, value, furthest, expected = _pair(stream, _space(stream, at + 1).end(), furthest, expected)
         if stream[at : at + 1] == "}":
             return _space(stream, at + 1).end(), dict(pairs), furthest, expected
         furthest, expected = _merge(at, _EXPECT_RBRACE, furthest, expected)
@@ -180,9 +178,7 @@ def _value(stream: Any, index: int, furthest: int, expected: Any) -> Any:
             if stream[at : at + 1] != ",":
                 furthest, expected = _merge(at, _EXPECT_COMMA, furthest, expected)
                 break
-            end, value, furthest, expected = _value(
-                stream, _space(stream, at + 1).end(), furthest, expected
-            )
+            end, value, furthest, expected = _value(stream, _space(stream, at + 1).end(), furthest, expected)
         if stream[at : at + 1] == "]":
             return _space(stream, at + 1).end(), values, furthest, expected
         furthest, expected = _merge(at, _EXPECT_RBRACK, furthest, expected)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import EXAMPLE, Case, Workload
 from examples.rules import SHIPPING, compile_rule, make_orders
+
+from benchmarks.workload import EXAMPLE, Case, Workload
 
 ORDERS = make_orders(200)
 SPECS: Any = SHIPPING["all"]
@@ -157,9 +158,8 @@ def residual(record: Any) -> Any:
 
 
 def cells(function: Any) -> dict[str, Any]:
-    return {
-        name: cell.cell_contents for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ())
-    }
+    names = function.__code__.co_freevars
+    return {name: cell.cell_contents for name, cell in zip(names, function.__closure__)}
 
 
 def names_of(rule: Any) -> list[str]:

@@ -1,15 +1,16 @@
 """The Scheme example: a procedure that runs fib, tak, and map with a closure.
 
-The guarded residual looks up every global name where the program does and compares what it finds; the other takes
-the globals for constant.
+The guarded residual looks up every global name where the program does and compares what it finds; the other
+takes the globals for constant.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import EXAMPLE, Case, Workload
 from examples.scheme import PROGRAM, load
+
+from benchmarks.workload import EXAMPLE, Case, Workload
 
 SIZE = 12
 

@@ -1,7 +1,8 @@
 """skoolkit: its pure-Python Z80 `Simulator` runs a checksum loop over 256 bytes of memory.
 
-Each opcode is a closure over the registers and the memory; `run` fetches them from a list by the byte in memory,
-so the dispatch is data. The user wraps the bound method `simulator.run`. One operation is one Z80 instruction.
+Each opcode is a closure over the registers and the memory; `run` fetches them from a list by the byte in
+memory, so the dispatch is data. The user wraps the bound method `simulator.run`. One operation is one Z80
+instruction.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def make_residual(simulator: Any) -> Any:
 
 
 def make_dispatching(simulator: Any) -> Any:
-    """`run` with the bodies of frequent opcodes behind tests of the opcode byte: all that can be inlined when the
-    program in memory may change under way."""
+    """`run` with the bodies of frequent opcodes behind tests of the opcode byte: all that can be inlined when
+    the program in memory may change under way."""
     registers, memory, opcodes = simulator.registers, simulator.memory, simulator.opcodes
     xor_table = captured(opcodes[0xAE], "af")
     add_table = captured(opcodes[0x86], "af")

@@ -32,7 +32,7 @@ def make_schema() -> Any:
 def make_records() -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for number in range(31):
-        record: dict[str, Any] = {"id": number + 1, "name": "user %d" % number, "role": ROLES[number % 3]}
+        record: dict[str, Any] = {"id": number + 1, "name": f"user {number}", "role": ROLES[number % 3]}
         if number % 4:
             record["age"] = str(20 + number)
         if number % 3:
