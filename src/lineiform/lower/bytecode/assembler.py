@@ -36,7 +36,7 @@ class Region(NamedTuple):
 class Instruction:
     """One symbolic instruction; ``target`` is the piece that a jump leads to."""
 
-    __slots__ = ("name", "arg", "target", "position", "region", "offset", "size")
+    __slots__ = ("name", "arg", "target", "position", "region", "scope", "offset", "size")
 
     def __init__(
         self,
@@ -45,12 +45,14 @@ class Instruction:
         position: Position | None = None,
         region: Region | None = None,
         target: Piece | None = None,
+        scope: int = 0,
     ) -> None:
         self.name = name
         self.arg = arg
         self.target = target
         self.position = position
         self.region = region
+        self.scope = scope
         self.offset = 0
         self.size = 0
 
@@ -66,9 +68,12 @@ class Piece:
 
 
 class Assembled(NamedTuple):
+    """``scopes``: (byte offset, scope of the inlining tree) wherever the scope changes."""
+
     code: bytes
     exception_table: bytes
     line_table: bytes
+    scopes: tuple[tuple[int, int], ...]
 
 
 def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
@@ -77,7 +82,15 @@ def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
     _complete_regions(pieces)
     _resolve(pieces)
     stream = [instruction for piece in pieces for instruction in piece.code]
-    return Assembled(_encode(stream), _exception_table(stream), _line_table(stream, first_line))
+    return Assembled(_encode(stream), _exception_table(stream), _line_table(stream, first_line), _scopes(stream))
+
+
+def _scopes(stream: Iterable[Instruction]) -> tuple[tuple[int, int], ...]:
+    changes: list[tuple[int, int]] = []
+    for instruction in stream:
+        if not changes or changes[-1][1] != instruction.scope:
+            changes.append((2 * instruction.offset, instruction.scope))
+    return tuple(changes)
 
 
 def _simplify_jumps(pieces: Sequence[Piece]) -> None:

@@ -28,10 +28,14 @@ _ATTEMPTS = 200
 
 
 class Lowered(NamedTuple):
-    """A code object and the constant cells that its last free variables have to be closed over."""
+    """A code object and the constant cells that its last free variables have to be closed over.
+
+    ``scopes``: (byte offset, index into the function's scopes), wherever the scope changes.
+    """
 
     code: CodeType
     cells: tuple[object, ...]
+    scopes: tuple[tuple[int, int], ...]
 
 
 def lower(function: Function) -> Lowered:
@@ -90,7 +94,7 @@ class Writer(Machine):
         self.contents = list(facts.contents[block])
         self.last_use = facts.last_use[block]
         self.slot_contents = {}
-        self.position = block.ops[0].position
+        self.position, self.scope = block.ops[0].position, block.ops[0].scope
         self.stack, self.slots = [], 0
         for value, width in self.layouts.get(block, ()):
             self.push(value, width)
@@ -105,7 +109,8 @@ class Writer(Machine):
             self._drop_dead()
         self.plan = plan(block, facts, self.forced, self.pairs, self.contents)
         for index, op in enumerate(block.ops):
-            self.index, self.now, self.position = index, 2 * index, op.position
+            self.index, self.now = index, 2 * index
+            self.position, self.scope = op.position, op.scope
             for early in self.plan.early.get(index, ()):
                 if early.value is NULL or (self.is_leaf(early.value) and early.value not in self.forced):
                     self.load(early.value, early.width)
@@ -906,6 +911,7 @@ def _finish(function: Function, writer: Writer, pieces: list[Piece]) -> Lowered:
             co_linetable=assembled.line_table,
         ),
         tuple(frame.extra_cells),
+        assembled.scopes,
     )
 
 

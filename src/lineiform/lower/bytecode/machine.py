@@ -90,6 +90,7 @@ class Machine:
         self.last_use: dict[Held, int] = {}
         self.now = 0  # 2 * index of the op being written
         self.position: Position | None = None
+        self.scope = 0
         self.slots = 0
         self.deepest = 0
         self.in_slots: set[Held] = set()  # forced values whose slot is filled at this point
@@ -99,7 +100,7 @@ class Machine:
     def emit(
         self, name: str, arg: int = 0, region: Region | None = None, target: Piece | None = None
     ) -> Instruction:
-        instruction = Instruction(name, arg, self.position, region, target)
+        instruction = Instruction(name, arg, self.position, region, target, self.scope)
         self.piece.code.append(instruction)
         return instruction
 
