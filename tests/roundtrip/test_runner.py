@@ -182,8 +182,8 @@ def test_catalogue_is_wide_and_has_no_test_twice() -> None:
     catalogue = command.load_catalogue()
     modules = {name for names in catalogue["library"].values() for name in names}
     asked = """functools json argparse difflib textwrap fractions statistics _pydecimal ast dataclasses enum
-        inspect re random heapq bisect collections contextlib copy csv datetime _pydatetime email html ipaddress shlex
-        string tokenize traceback typing unittest urllib.parse uuid xml.dom zipfile""".split()
+        inspect re random heapq bisect collections contextlib copy csv datetime _pydatetime email html
+        ipaddress shlex string tokenize traceback typing unittest urllib.parse uuid xml.dom zipfile""".split()
     assert set(asked) <= modules and len(modules) >= 70
     assert not catalogue["library"].keys() & catalogue["language"].keys()
     assert not catalogue["excluded"].keys() & (catalogue["library"].keys() | catalogue["language"].keys())

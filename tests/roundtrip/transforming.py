@@ -144,17 +144,15 @@ class Transformer:
         return with_constants(code, lambda part: self.apply(module, part))
 
     def transformed(self, module: str, code: CodeType) -> CodeType:
-        done: list[str] = []
-        refused: list[tuple[str, str]] = []
+        done: list[CodeType] = []
+        refused: list[tuple[CodeType, str]] = []
         result = self.transform(
-            code,
-            on_done=lambda part: done.append(self.name(module, part)),
-            on_refusal=lambda part, reason: refused.append((self.name(module, part), str(reason))),
+            code, on_done=done.append, on_refusal=lambda part, reason: refused.append((part, reason))
         )
         if len(result.co_freevars) != len(code.co_freevars):
             raise ValueError(f"free variables {code.co_freevars} became {result.co_freevars}")
-        self.record.done.update(done)
-        self.record.refused.update(refused)
+        self.record.done.update(self.name(module, part) for part in done if is_function(part))
+        self.record.refused.update((self.name(module, p), reason) for p, reason in refused if is_function(p))
         return result
 
     def note_failure(self, name: str, error: Exception) -> None:
@@ -169,7 +167,7 @@ class Hook:
     """Hands out the transformed code of the modules under test when they are imported, and counts them.
 
     The loaders of the import system stay what they are, because tests compare them; what changes is their
-    method `get_code`, and even its file name in tracebacks is that of the import system.
+    method `get_code`, and even that has the file name and the globals of the import system, for debuggers.
     """
 
     def __init__(self, codes: dict[str, CodeType]) -> None:
@@ -187,8 +185,8 @@ class Hook:
             self.imported.add(fullname)
             return code
 
-        get_code.__code__ = get_code.__code__.replace(co_filename=original.__code__.co_filename)
-        owner.get_code = get_code
+        code = get_code.__code__.replace(co_filename=original.__code__.co_filename)
+        owner.get_code = FunctionType(code, original.__globals__, "get_code", None, get_code.__closure__)
 
 
 class Installation:
