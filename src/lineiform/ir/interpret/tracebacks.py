@@ -1,0 +1,107 @@
+"""Tracebacks, and raising without side effects: what keeps the interpreter's own frames out of sight.
+
+An exception that leaves an op has entries of the interpreter's frames; they are cut out, and one entry for
+each scope of the op is put in front, with a frame object whose code has the user's names.
+"""
+
+from __future__ import annotations
+
+import os
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Any, Final
+
+MARK: Final = "__lineiform_stack__"
+"""Code that is generated for the interpreter has a local variable of this name."""
+
+_HERE: Final = os.path.dirname(__file__) + os.sep
+
+_TRACEBACK: Final[Any] = BaseException.__dict__["__traceback__"]
+_CONTEXT: Final[Any] = BaseException.__dict__["__context__"]
+
+
+def traceback_of(exception: BaseException) -> TracebackType | None:
+    result: TracebackType | None = _TRACEBACK.__get__(exception)
+    return result
+
+
+def set_traceback(exception: BaseException, traceback: TracebackType | None) -> None:
+    _TRACEBACK.__set__(exception, traceback)
+
+
+def strip_interpreter(exception: BaseException) -> None:
+    """Cut the entries of the interpreter's frames out of the exception's traceback."""
+    first = _next_of_user(traceback_of(exception))
+    set_traceback(exception, first)
+    entry = first
+    while entry is not None:
+        following = _next_of_user(entry.tb_next)
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+
+
+def _next_of_user(entry: TracebackType | None) -> TracebackType | None:
+    while entry is not None and _is_internal(entry.tb_frame.f_code):
+        entry = entry.tb_next
+    return entry
+
+
+def _is_internal(code: CodeType) -> bool:
+    return MARK in code.co_varnames or code.co_filename.startswith(_HERE)
+
+
+def add_entry(exception: BaseException, frame: FrameType, line: int) -> None:
+    """Put an entry in front, as CPython does when an exception passes a frame."""
+    set_traceback(exception, TracebackType(traceback_of(exception), frame, -1, line))
+
+
+def _template(variables: Any) -> Any:
+    yield
+
+
+def frame_for(code: CodeType, variables: Any, namespace: dict[str, Any]) -> FrameType:
+    """A frame object that is named like ``code`` and keeps ``variables`` alive, as the real frame would.
+
+    It is that of a generator which never starts, because such a frame has no link to its caller.
+    """
+    named = _template.__code__.replace(
+        co_name=code.co_name,
+        co_qualname=code.co_qualname,
+        co_filename=code.co_filename,
+        co_firstlineno=code.co_firstlineno,
+    )
+    frame: FrameType = FunctionType(named, namespace)(variables).gi_frame
+    return frame
+
+
+def raise_exactly(box: list[BaseException]) -> None:
+    """Raise the exception in ``box`` (which is emptied) and leave its ``__context__`` as it is.
+
+    A plain ``raise`` would make the exception being handled here its context, and would cut a chain of
+    contexts that leads to it.
+    """
+    exception = box.pop()
+    context = _CONTEXT.__get__(exception)
+    link = _link_to(exception)
+    try:
+        raise exception
+    finally:
+        _CONTEXT.__set__(exception, context)
+        if link is not None:
+            _CONTEXT.__set__(link, exception)
+        del exception, context, link
+
+
+def _link_to(exception: BaseException) -> BaseException | None:
+    """The exception in the chain of the one being handled whose context is ``exception``."""
+    import sys
+
+    seen = set()
+    current = sys.exception()
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        context = _CONTEXT.__get__(current)
+        if context is exception and current is not exception:
+            return current
+        current = context
+    return None
