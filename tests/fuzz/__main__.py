@@ -90,8 +90,8 @@ class Parent:
             if report is not None:
                 self.add(report)
                 return
-            if at is None or status == 2:
-                print(f"{python} {mode}: the child could not start or was refused (status {status})", flush=True)
+            if at is None or status >= 0:
+                print(f"{python} {mode}: the child failed by itself (status {status})", flush=True)
                 self.failures += 1
                 return
             self.failures += 1

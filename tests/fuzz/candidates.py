@@ -36,39 +36,7 @@ class Candidate:
         """Called after each program."""
 
 
-class CodeByCode(Candidate):
-    """A candidate that replaces each function's code object by another one."""
-
-    def __init__(self, backend: str = "bytecode") -> None:
-        super().__init__(backend)
-        self._kept: dict[types.CodeType, types.CodeType] = {}  # decorators that nearly every program has
-
-    def transform(self, code: types.CodeType) -> types.CodeType:
-        """Return the code to run in the place of one function's code; nested codes are done already."""
-        raise NotImplementedError
-
-    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
-        constants = tuple(
-            self.prepare(source, item) if isinstance(item, types.CodeType) else item for item in code.co_consts
-        )
-        if code.co_name in ("logged", "decorate", "wrapper", "counted") and code in self._kept:
-            return self._kept[code]
-        result = code.replace(co_consts=constants)
-        if code.co_flags & 0x1:  # CO_OPTIMIZED: a function, not a module or class body
-            self.counts["functions"] += 1
-            try:
-                result = self.transform(result)
-                self.counts["functions transformed"] += 1
-            except Exception as error:
-                if type(error).__name__ != "NotCompiled":
-                    raise
-                self.counts[f"kept: {getattr(error, 'reason', error)}"] += 1
-        if len(self._kept) < 50 and code.co_name in ("logged", "decorate", "wrapper", "counted"):
-            self._kept[code] = result
-        return result
-
-
-class RoundTrip(CodeByCode):
+class RoundTrip(Candidate):
     """Every function lifted to IR and lowered again."""
 
     name = "roundtrip"
@@ -79,8 +47,14 @@ class RoundTrip(CodeByCode):
 
         self._roundtrip = roundtrip
 
-    def transform(self, code: types.CodeType) -> types.CodeType:
-        result: types.CodeType = self._roundtrip(code)
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        def refused(kept: types.CodeType, reason: str) -> None:
+            self.counts[f"code kept: {reason}"] += 1
+
+        def done(lowered: types.CodeType) -> None:
+            self.counts["code lifted and lowered"] += 1
+
+        result: types.CodeType = self._roundtrip(code, refused, done)
         return result
 
 
@@ -108,7 +82,7 @@ class Specialize(Candidate):
         self._jit = None
 
 
-class Reference(CodeByCode):
+class Reference(Candidate):
     """Every function run by the reference interpreter of the IR."""
 
     name = "reference"
@@ -120,9 +94,6 @@ class Reference(CodeByCode):
         from lineiform.ir import interpret
 
         self._interpret = interpret
-
-    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
-        return code
 
     def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
         self.counts["roots"] += 1

@@ -74,7 +74,7 @@ def check(source: str, candidate: Candidate, tally: Tally | None = None, code: A
         actual = observe(prepared, candidate.wrap, candidate.frames, candidate.teardown)
     except Exception as error:
         counts["mismatches"] += 1
-        return Mismatch(source, "compiler", type(error).__name__, traceback.format_exc(limit=-8))
+        return Mismatch(source, "compiler", place(error), traceback.format_exc(limit=-8))
     finally:
         candidate.finish()
     _count(expected, counts)
@@ -86,6 +86,12 @@ def check(source: str, candidate: Candidate, tally: Tally | None = None, code: A
             return None
     counts["mismatches"] += 1
     return Mismatch(source, "behaviour", expected, actual)
+
+
+def place(error: BaseException) -> str:
+    """Return the type of an exception and the line that raised it."""
+    entry = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {entry.filename.rpartition('/')[2]}:{entry.lineno}"
 
 
 def _count(observation: list[Any], counts: Counter[str]) -> None:

@@ -79,25 +79,30 @@ def observe(code: types.CodeType, wrap: Wrap | None = None, frames: bool = False
 def _drive(code: types.CodeType, names: dict[str, Any], wrap: Wrap | None, seen: list[Any]) -> None:
     if not _record("module", lambda: exec(code, names), seen):
         return
-    root = names["root"]
+    root = names.get("root")
     if wrap is not None:
         root = wrap(root, names)
-    for kind, step in names["STEPS"]:
-        if kind == "repeat":  # often enough for the interpreter to specialise its instructions
-            for _ in range(20):
-                _call(root, step, names, seen)
+    for row in names.get("STEPS") or ():
+        if type(row) is not tuple or len(row) != 2 or type(row[1]) is not str:
+            continue  # a shrunk program need not make sense
+        kind, text = row
+        if kind == "do":
+            STATE.fuel, STATE.spendable = 400, 10
+            _record("do", lambda: exec(_compiled(text, "exec"), names), seen)
             continue
-        if kind == "call":
-            _call(root, step, names, seen)
-            continue
-        STATE.fuel, STATE.spendable = 400, 10
-        _record("do", step, seen)
+        # Often enough for the interpreter to specialise its instructions, or once.
+        for _ in range(20 if kind == "repeat" else 1):
+            _call(root, _compiled(f"({text},)", "eval"), names, seen)
 
 
-def _call(root: Any, step: Callable[[], Any], names: dict[str, Any], seen: list[Any]) -> None:
+def _compiled(text: str, mode: str) -> types.CodeType:
+    return compile(text, FILENAME, mode, dont_inherit=True)
+
+
+def _call(root: Any, code: types.CodeType, names: dict[str, Any], seen: list[Any]) -> None:
     STATE.fuel, STATE.spendable = 400, 10
     try:
-        arguments = step()
+        arguments = eval(code, names)
     except Exception as error:
         seen.append(("arguments", "raised", describe_exception(error)))
         return

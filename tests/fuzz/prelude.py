@@ -115,7 +115,7 @@ class Tracked:
 
     def __del__(self) -> None:
         if STATE.open:
-            STATE.events.append(("del", describe(self.name)))
+            STATE.events.append(("del", describe(self.__dict__.get("name"))))
 
     def touch(self, amount: int = 1) -> int:
         STATE.log("touch", describe(self.name), describe(amount))

@@ -66,9 +66,14 @@ def many(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     candidate = candidates.make(options.mode, options.backend)
     matrix = Matrix()
     failures = 0
+    places: Counter[str] = Counter()
 
     def found(mismatch: engine.Mismatch) -> bool:
         nonlocal failures
+        if mismatch.kind == "compiler":
+            places[f"compiler failed: {mismatch.expected}"] += 1
+            if places[f"compiler failed: {mismatch.expected}"] > 1:
+                return True  # shown once already
         failures += 1
         handle(mismatch, candidate, options)
         return failures < int(options.mismatches)
@@ -79,7 +84,7 @@ def many(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )  # fmt: skip
     print(f"Python {version()}, {options.mode}: {tally.programs} programs in {tally.seconds:.1f} s, "
           f"{tally.programs / max(tally.seconds, 1e-9):.0f}/s", flush=True)  # fmt: skip
-    counts = tally.counts + candidate.counts
+    counts = tally.counts + candidate.counts + places
     data = matrix.as_data() | {"known": known_opcodes()}
     return {"programs": tally.programs, "counts": counts, "failures": failures, "matrix": data}
 

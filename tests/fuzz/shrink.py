@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .observe import compile_program
+
 Failing = Callable[[str], bool]
+OPTIONAL = (ast.Return, ast.arg, ast.Slice, ast.Raise, ast.ExceptHandler, ast.match_case, ast.withitem)
 SIMPLE = (ast.Constant(value=0), ast.Constant(value=None), ast.Constant(value=""))
 
 
@@ -52,7 +55,7 @@ class Shrinker:
             text = ast.unparse(ast.fix_missing_locations(self.tree))
             if len(text) > len(self.source) or text == self.source:
                 return False
-            compile(text, "<shrinking>", "exec")
+            compile_program(text)
         except (SyntaxError, ValueError, TypeError, AttributeError, RecursionError):
             return False
         self._left -= 1
@@ -141,7 +144,8 @@ def _list_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
             yield node, name, value[:at] + value[at + 1:]
     if isinstance(node, ast.Dict):
         for at in range(len(node.keys)):
-            yield _Pair(node), "both", (node.keys[:at] + node.keys[at + 1:], node.values[:at] + node.values[at + 1:])
+            yield _Pair(node), "both", (node.keys[:at] + node.keys[at + 1:],
+                                        node.values[:at] + node.values[at + 1:])  # fmt: skip
     if isinstance(node, ast.Compare) and len(node.ops) > 1:
         for at in range(len(node.ops)):
             yield _Chain(node), "both", (node.ops[:at] + node.ops[at + 1:],
@@ -184,7 +188,7 @@ def _expression_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
         if isinstance(value, ast.expr) and isinstance(getattr(value, "ctx", ast.Load()), ast.Load):
             for simpler in _simpler(value):
                 yield node, name, simpler
-            if isinstance(node, (ast.Return, ast.arg, ast.Slice, ast.Raise, ast.ExceptHandler, ast.match_case)):
+            if isinstance(node, OPTIONAL):
                 yield node, name, None
         elif isinstance(value, list):
             for at, item in enumerate(value):

@@ -52,7 +52,7 @@ class Functions(Control):
                 self.statement(depth)
             if scope.generator:
                 return
-            if self.c.chance(90):
+            if not self.wrong or self.c.chance(85):
                 self.feature("return")
                 self.emit(f"return {self.stored(result, 3)}")
 

@@ -2,7 +2,8 @@
 
 Every node of the tree is called as `node(x, env)`: a closure over cells, a decorated function, a partial, a
 bound method, a callable object, a lambda with defaults, a recursive rule tied through a mutable node.  The
-steps call the root several times and change something in between, as `STEPS = [("call", arguments), …]`.
+steps call the root several times and change something in between: `STEPS = [("call", text of the
+arguments), ("do", a statement), ("repeat", text of the arguments), …]`, texts being evaluated in the module.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ class Program:
     features: Counter[str] = field(default_factory=Counter)
 
 
-HEADER = """\
+DECORATORS = {
+    "logged": """\
 def logged(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         trace('call', len(args) + len(kwargs))
         return function(*args, **kwargs)
     return wrapper
+""",
+    "counted": """\
 def counted(step):
     def decorate(function):
         count = 0
@@ -40,7 +44,8 @@ def counted(step):
             return function(*args, **kwargs)
         return wrapper
     return decorate
-"""
+""",
+}
 
 
 class Module(Functions):
@@ -48,6 +53,8 @@ class Module(Functions):
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(choices)
+        self.size = self.c.pick((0, 0, 0, 1, 1, 2))
+        self.line_limit = (20, 50, 130)[self.size]
         self.module_names = {}
         self.setters: list[str] = []
         self.plain: list[str] = []  # functions without free variables, whose code may be swapped
@@ -58,17 +65,19 @@ class Module(Functions):
 
     def module(self) -> Program:
         self.globals()
-        if self.c.chance(70):
-            self.lines += HEADER.splitlines()
-        else:
-            self.lines += [line for line in HEADER.splitlines() if "trace(" not in line]
-        self.emit("SETTERS = {}")
-        for _ in range(1 + self.c.below(4)):
+        head, self.lines = self.lines, []
+        for _ in range(1 + self.c.below(2 + 2 * self.size)):
             self.node_of_some_sort()
         self.scope.names[self.factory()] = "node"
         self.lines.append(f"root = {self.scope.of_kind('node')[-1]}")
         self.steps()
-        return Program("\n".join(self.lines) + "\n", self.features)
+        traced = self.c.chance(70)
+        for word, text in DECORATORS.items():
+            if any(line.lstrip().startswith(f"@{word}") for line in self.lines):
+                head += [line for line in text.splitlines() if traced or "trace(" not in line]
+        if self.setters:
+            head.append("SETTERS = {}")
+        return Program("\n".join(head + self.lines) + "\n", self.features)
 
     def globals(self) -> None:
         for kind in ("int", "str", "list", "dict", "int"):
@@ -95,7 +104,7 @@ class Module(Functions):
         """Emit the body of a node; one that may call closures very often spends fuel at its entry."""
         start = len(self.lines)
         self.cost = 1.0
-        self.body(scope, depth, most, calls_child=calls_child)
+        self.body(scope, depth, most if self.size else min(most, 3), calls_child=calls_child)
         self.cost *= times
         if self.cost > HEAVY:
             self.lines.insert(start, f"{self.indent}    trace({self.counter_label()})")
@@ -331,90 +340,84 @@ class Module(Functions):
     # ---- steps
 
     def steps(self) -> None:
-        """Emit the mutations and the list of steps."""
-        rows = []
+        """Emit the list of steps: calls of the root and mutations between them."""
+        self.emit("STEPS = [")
         for number in range(2 + self.c.below(4)):
             if number and self.c.chance(65):
-                rows.append(f"('do', {self.mutation()})")
-            value = self.c.pick((self.atom("int"), "1", "0", "2", "3", "-1", self.atom(self.c.pick(
-                ("float", "str", "bool", "list"))) if self.c.chance(20) else "4"))  # fmt: skip
+                self.emit(f"    ('do', {self.c.pick(MUTATIONS)(self)!r}),")
+            value = self.c.pick((self.atom("int"), "1", "0", "2", "3", "-1", "4"))
+            if self.wrong and self.c.chance(5):
+                value = self.atom(self.c.pick(("float", "str", "bool", "list")))
             kind = "repeat" if self.c.below(25) == 24 else "call"
-            rows.append(f"({kind!r}, lambda: ({value}, Env({self.c.below(5)}, {self.c.pick(('a', 'n'))!r})))")
-        self.emit("STEPS = [")
-        self.lines += [f"    {row}," for row in rows]
+            arguments = f"{value}, Env({self.c.below(5)}, {self.c.pick(('a', 'n'))!r})"
+            self.emit(f"    ({kind!r}, {arguments!r}),")
         self.emit("]")
 
-    def mutation(self) -> str:
-        name = self.fresh("mutate")
-        row = self.c.pick(MUTATIONS)
-        lines = row(self)
-        self.emit(f"def {name}():")
-        self.lines += ["    " + line for line in lines]
-        return name
-
-    def rebind_global(self) -> list[str]:
+    def rebind_global(self) -> str:
         self.feature("mutation: global")
         name = self.c.pick(list(self.module_names))
         kind = self.module_names[name] if self.c.chance(80) else "float"
-        return [f"global {name}", f"{name} = {self.atom(kind)}"]
+        return f"{name} = {self.atom(kind)}"
 
-    def rebind_node(self) -> list[str]:
+    def rebind_node(self) -> str:
         self.feature("mutation: global function")
         known = self.scope.of_kind("node")
-        return [f"global {known[0]}", f"{known[0]} = lambda x, env: {self.atom('int')}"]
+        return f"{known[0]} = lambda x, env: {self.atom('int')}"
 
-    def delete_global(self) -> list[str]:
+    def delete_global(self) -> str:
+        if not self.rarely_wrong():
+            return self.change_container()
         self.feature("mutation: global deleted")
         name = self.c.pick(list(self.module_names))
-        return [f"globals().pop('{name}', None)"]
+        return f"globals().pop('{name}', None)"
 
-    def rebind_cell(self) -> list[str]:
+    def rebind_cell(self) -> str:
         if not self.setters:
             return self.rebind_global()
         self.feature("mutation: cell")
         name, kind = self.c.pick(self.setters).split(":")
         value = "(lambda x, env: trace('new', 5))" if kind == "node" else self.atom(kind)
-        return [f"SETTERS['{name}']({value})"]
+        return f"SETTERS['{name}']({value})"
 
-    def change_container(self) -> list[str]:
+    def change_container(self) -> str:
         self.feature("mutation: list element or dict entry")
         options = [(n, k) for n, k in self.module_names.items() if k in ("list", "dict")]
         name, kind = self.c.pick(options)
         if kind == "list":
-            return [self.c.pick((f"{name}.append({self.atom('int')})", f"{name}[:] = [3]", f"{name}.clear()"))]
-        return [self.c.pick((f"{name}['a'] = {self.atom('int')}", f"{name}.pop('a', 0)"))]
+            return self.c.pick((f"{name}.append({self.atom('int')})", f"{name}[:] = [3]", f"{name}.clear()"))
+        return self.c.pick((f"{name}['a'] = {self.atom('int')}", f"{name}.pop('a', 0)"))
 
-    def change_class(self) -> list[str]:
+    def change_class(self) -> str:
         if not self.classes:
             return self.rebind_global()
         shape, method, sort = self.c.pick(self.classes).split(":")
         if self.c.chance(40):
             self.feature("mutation: class attribute")
-            return [f"{shape}.level = {self.atom('int')}"]
+            return f"{shape}.level = {self.atom('int')}"
         self.feature("mutation: method")
         parameters = {"": "self, x, env", "static": "x, env", "class": "cls, x, env"}[sort]
         wrap = f"{sort}method" if sort else ""
-        return [f"{shape}.{method} = {wrap}(lambda {parameters}: trace('method', x))"]
+        return f"{shape}.{method} = {wrap}(lambda {parameters}: trace('method', x))"
 
-    def change_instance(self) -> list[str]:
+    def change_instance(self) -> str:
         if not self.instances:
             return self.rebind_global()
         self.feature("mutation: instance attribute")
         instance = self.c.pick(self.instances)
         if self.rarely_wrong():
-            return [f"del {instance}.kept"]
-        return [self.c.pick((f"{instance}.kept = {self.atom('int')}", f"{instance}.child = lambda x, env: 3"))]
+            return f"del {instance}.kept"
+        return self.c.pick((f"{instance}.kept = {self.atom('int')}", f"{instance}.child = lambda x, env: 3"))
 
-    def change_code(self) -> list[str]:
+    def change_code(self) -> str:
         if not self.plain:
             return self.change_defaults()
         self.feature("mutation: __code__")
         first, second = self.c.pick(self.plain), self.c.pick(self.plain)
         if self.c.chance(50):
-            return [f"{first}.__code__ = {second}.__code__"]
-        return [f"{first}.__code__ = (lambda x, env: trace('code', x)).__code__"]
+            return f"{first}.__code__ = {second}.__code__"
+        return f"{first}.__code__ = (lambda x, env: trace('code', x)).__code__"
 
-    def change_defaults(self) -> list[str]:
+    def change_defaults(self) -> str:
         known = self.plain + self.closures
         if not known:
             return self.rebind_global()
@@ -422,21 +425,21 @@ class Module(Functions):
         function = self.c.pick(known)
         if self.c.chance(25):
             self.feature("mutation: __kwdefaults__")
-            return [f"{function}.__kwdefaults__ = {{'only': {self.atom('int')}}}"]
-        return [f"{function}.__defaults__ = ({self.atom('int')},)"]
+            return f"{function}.__kwdefaults__ = {{'only': {self.atom('int')}}}"
+        return f"{function}.__defaults__ = ({self.atom('int')},)"
 
-    def shadow_builtin(self) -> list[str]:
+    def shadow_builtin(self) -> str:
         self.feature("mutation: builtin shadowed")
         name = self.c.pick(("len", "sum", "abs", "isinstance", "any", "str", "range", "max", "list"))
         if self.c.chance(30):
-            return [f"globals().pop('{name}', None)"]
-        return [f"globals()['{name}'] = lambda *args, **kwargs: trace('{name}', 2)"]
+            return f"globals().pop('{name}', None)"
+        return f"globals()['{name}'] = lambda *args, **kwargs: trace('{name}', 2)"
 
-    def change_partial(self) -> list[str]:
+    def change_partial(self) -> str:
         if not self.partials:
             return self.change_code()
         self.feature("mutation: partial's keywords")
-        return [f"{self.c.pick(self.partials)}.keywords['k'] = {self.atom('int')}"]
+        return f"{self.c.pick(self.partials)}.keywords['k'] = {self.atom('int')}"
 
 
 HEAVY = 60.0

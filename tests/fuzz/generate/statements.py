@@ -241,6 +241,9 @@ class Statements(Expressions):
 
     def assert_(self, depth: int) -> None:
         self.feature("assert")
+        if not self.rarely_wrong():
+            self.emit(f"assert {self.condition(2)} or {self.atom('str')} or 1, {self.expression('str', 1)}")
+            return
         message = f", {self.expression('str', 1)}" if self.c.chance(50) else ""
         self.emit(f"assert {self.condition(2)}{message}")
 
