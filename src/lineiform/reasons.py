@@ -6,7 +6,9 @@ Decides the wording that users see.  Relies on nothing.  Nothing in Lineiform gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Reason:

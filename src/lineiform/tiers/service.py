@@ -1,0 +1,226 @@
+"""What all tiers of one `Lineiform` share: options, queue, cache, log.
+
+Decides in which thread a compilation runs, whether a shape is compiled already, and who has to go when there
+is too much code.  Relies on `lineiform.pipeline`, which it imports at the first compilation.  Never lets an
+error of the compiler out.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import RLock
+from time import perf_counter, perf_counter_ns
+from types import FunctionType, MethodType
+from weakref import WeakMethod, WeakSet
+
+from ..errors import FrozenError, NotCompiled
+from . import tracing
+from .entry import find_on_type, original_of
+from .unit import Options, Unit
+from .unit_cache import UnitCache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..budget import Budget
+    from ..frozen import FrozenObjects
+    from ..observe.events import EventLog
+    from .tier import Tier
+    from .worker import Worker
+
+#: A call of a function that loops is worth this many calls: loop iterations count too.
+CALLS_FOR_A_LOOP = 8
+
+
+class CompileService:
+    """Shared by the tiers of one `Lineiform`.  `use` is for tests and tools."""
+
+    def __init__(self, *, threshold: int, background: bool, backend: str, seed: int | None, verify: bool,
+                 budget: Budget, events: EventLog, frozen: FrozenObjects) -> None:
+        self.threshold = threshold
+        self.background = background
+        self.backend = backend
+        self.seed = seed
+        self.verify = verify
+        self.budget = budget
+        self.events = events
+        self.frozen = frozen
+        self.clock: Callable[[], int] = perf_counter_ns
+        self.lock = RLock()
+        self.cache = UnitCache()
+        self.tiers: WeakSet[Tier] = WeakSet()
+        self.phases: dict[str, float] = {}
+        self._compiler: Any = None
+        self._worker: Worker | None = None
+        self._watches_tracers = False
+
+    def use(self, *, compiler: Any = None, clock: Callable[[], int] | None = None) -> None:
+        """Put another compiler (an object with `compile_callable`) or clock (nanoseconds) in place."""
+        self._compiler = compiler or self._compiler
+        self.clock = clock or self.clock
+
+    # -- threshold -----------------------------------------------------------------------------------------
+
+    def calls_before_compiling(self, original: Any) -> int:
+        """The threshold in calls; a function with a loop needs fewer, since iterations count."""
+        return self.threshold // CALLS_FOR_A_LOOP if has_loop(original) else self.threshold
+
+    def register(self, tier: Tier) -> None:
+        """A tier was made."""
+        self.tiers.add(tier)
+
+    # -- compiling -----------------------------------------------------------------------------------------
+
+    def enqueue(self, tier: Tier) -> None:
+        """Compile `tier`: in the background, or at once when there is no background."""
+        if self.background and self.worker().submit(tier.compile):
+            return
+        tier.compile()
+
+    def worker(self) -> Worker:
+        """The background worker, made at the first use."""
+        with self.lock:
+            if self._worker is None:
+                from .worker import Worker
+
+                self._worker = Worker()
+            return self._worker
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing waits or compiles; False when `timeout` seconds were not enough."""
+        return self._worker is None or self._worker.wait(timeout)
+
+    @property
+    def waiting(self) -> int:
+        """How many compilations wait or run in the background."""
+        return 0 if self._worker is None else self._worker.waiting
+
+    def compile_unit(self, tier: Tier) -> Unit:
+        """A unit for `tier`.  Raises NotCompiled, and whatever a fault of the compiler raises."""
+        compiler = self._load_compiler()
+        options = self.options(tier)
+        self.events.add("compile", tier.label)
+        begin = perf_counter()
+        shared = self._from_cache(compiler, tier, options)
+        unit = shared or compiler.compile_callable(tier.original, options=options)
+        seconds = perf_counter() - begin
+        if not isinstance(unit, Unit) or type(unit.function) is not FunctionType:
+            raise NotCompiled("internal-error", "the compiler gave something that is not a unit")
+        if seconds > self.budget.compile_seconds:
+            raise NotCompiled("compile-time-budget", f"{seconds:.3f} s")
+        if unit.code_bytes > self.budget.unit_code_bytes:
+            raise NotCompiled("too-large", f"{unit.code_bytes} bytes")
+        self._record(tier, unit, seconds, shared is not None)
+        return unit
+
+    def _load_compiler(self) -> Any:
+        if self._compiler is None:
+            from importlib import import_module
+
+            self._compiler = import_module("lineiform.pipeline")
+        return self._compiler
+
+    def options(self, tier: Tier) -> Options:
+        """What the compiler is asked for."""
+        return Options(backend=self.backend, budget=self.budget, verify=self.verify, seed=self.seed,
+                       is_frozen=self.frozen.is_frozen, pinned=tier.pins, unwrap=original_of)
+
+    def _from_cache(self, compiler: Any, tier: Tier, options: Options) -> Unit | None:
+        """An instance of a unit of the same shape, when the compiler can tell shapes before compiling."""
+        shape_of = getattr(compiler, "shape_of", None)
+        if shape_of is None:
+            return None
+        known = self.cache.unit_of_shape(shape_of(tier.original, options=options))
+        if known is None or known.instantiate is None:
+            return None
+        try:
+            return known.instantiate(tier.original, options)
+        except NotCompiled:
+            return None
+
+    def _record(self, tier: Tier, unit: Unit, seconds: float, shared: bool) -> None:
+        phases = unit.report.get("phases")
+        tier.phases = {"total": seconds, **(phases if isinstance(phases, dict) else {})}
+        with self.lock:
+            for phase, spent in tier.phases.items():
+                self.phases[phase] = self.phases.get(phase, 0.0) + spent
+            self.cache.remember_shape(unit)
+        self.events.add("shared" if shared else "compiled", tier.label, seconds=seconds,
+                        code_bytes=unit.code_bytes)
+
+    # -- code budget ---------------------------------------------------------------------------------------
+
+    def account(self, tier: Tier, unit: Unit) -> None:
+        """`unit` is installed: count its code, and drop the oldest units when there is too much."""
+        if tier.unit is not unit:
+            return
+        with self.lock:
+            self.cache.account(tier, unit)
+        while self.cache.total_bytes > self.budget.total_code_bytes:
+            oldest = self.cache.oldest()
+            if oldest is None:
+                return
+            oldest.evict()
+
+    def forget(self, tier: Tier) -> None:
+        """`tier` runs its original again."""
+        self.cache.release(id(tier))
+
+    # -- tracers -------------------------------------------------------------------------------------------
+
+    def tracing_suspends(self) -> bool:
+        """Whether a unit that is installed now has to wait for a tracer to go; notices coming ones."""
+        if not self._watches_tracers:
+            from . import audit
+
+            self._watches_tracers = True
+            audit.subscribe(WeakMethod(self._audited))
+        return tracing.may_be_active()
+
+    def _audited(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """A tracer is being switched on or off, or a function is being changed."""
+        if event.startswith("sys."):
+            tracing.note_switch()
+            for tier in list(self.tiers):
+                tier.suspend()
+        elif len(arguments) > 1 and type(arguments[0]) is FunctionType:
+            self.before_write(arguments[0], str(arguments[1]))
+
+    def watch_changes(self) -> None:
+        """Hear of writes to functions from now on; without that only writes through entries are noticed."""
+        self.tracing_suspends()
+
+    # -- frozen objects ------------------------------------------------------------------------------------
+
+    def before_write(self, original: Any, name: str) -> None:
+        """Raises FrozenError when `original` was promised not to change."""
+        if self.frozen.is_frozen(original):
+            self.events.add("change-of-frozen", type(original).__name__, attribute=name)
+            raise FrozenError(f"{name!r} of {original!r} is about to change, but it was frozen; "
+                              "freeze it after its last change")
+
+    def report_error(self, subject: str, error: BaseException) -> None:
+        """An error of ours goes to the log, with its traceback, and nowhere else."""
+        import traceback
+
+        self.events.add("error", subject, detail="".join(traceback.format_exception(error)))
+
+
+def has_loop(original: Any) -> bool:
+    """Whether the code of a callable jumps backwards; False when there is no Python code."""
+    function = original
+    if type(function) is MethodType:
+        function = function.__func__
+    elif type(function) is not FunctionType:
+        function = find_on_type(type(original), "__call__")
+    if type(function) is not FunctionType:
+        return False
+    code = function.__code__.co_code
+    return any(code[index] in _BACKWARD_JUMPS for index in range(0, len(code), 2))
+
+
+#: The instructions that jump backwards, by version; in `co_code` inline caches are zero.
+_BACKWARD_JUMPS = frozenset({(3, 11): (134, 140, 173, 174, 175, 176), (3, 12): (134, 140),
+                             (3, 13): (77, 78)}.get(sys.version_info[:2], ()))

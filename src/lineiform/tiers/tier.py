@@ -1,0 +1,372 @@
+"""The tier of one callable: what its entry runs, and when that changes.
+
+Decides when to ask for a compilation, when a unit is installed, measured, suspended or given up.  Relies
+on the entry (which can be switched atomically), the compile service of the `Lineiform` it belongs to, and
+the unit's assumptions.  Never compiles in a thread that holds the lock, never lets an error of ours reach
+the caller.
+
+    counting -> queued -> compiling -> measuring -> installed
+        ^                    |            |             |  assumption broken
+        +--------------------|------------|-------------+  (with back-off, a bounded number of times)
+                             v            v
+                          original     original   (not compiled / slower than the original)
+
+A tracer or profiler that is switched on suspends every unit until it is gone.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, MethodType
+from weakref import ref
+
+from ..errors import NotCompiled
+from . import tracing
+from .dispatch import dispatching
+from .entry import Entry, bind, find_on_type, make_entry, settle, unsettle
+from .measure import Measurement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .dispatch import Dispatch
+    from .service import CompileService
+    from .unit import Pin, Unit
+
+COUNTING, QUEUED, COMPILING = "counting", "queued", "compiling"
+MEASURING, INSTALLED, ORIGINAL, SUSPENDED = "measuring", "installed", "original", "suspended"
+DISPATCHING = "dispatching"  # the entry of `specialize`: its variants have tiers of their own
+NEVER = sys.maxsize
+#: So often a compilation is tried that runs out of stack.
+STACK_ATTEMPTS = 3
+#: Calls between two looks whether a tracer is gone.
+CALLS_WHILE_TRACED = 256
+#: On 3.11 a call of a callable object through partial would count as one more level of recursion.
+_BIND_OBJECTS = sys.version_info < (3, 12)
+
+
+class Tier:
+    """The state of one sped-up callable.
+
+    jit:       the `Lineiform` it belongs to.
+    original:  what the user gave.
+    pins:      parameter name -> Pin; what a variant of `specialize` takes for granted.
+    remaining: calls until the next decision.
+    """
+
+    __slots__ = ("jit", "original", "pins", "label", "remaining", "state", "unit", "reason", "detail",
+                 "position", "changes", "measurement", "medians", "verdict", "phases", "plain", "dispatch",
+                 "attempts",
+                 "_entry", "__weakref__")
+
+    def __init__(self, jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> None:
+        """Use `start`, which makes the entry too."""
+        self.jit = jit
+        self.original = original
+        self.pins = pins or {}
+        self.label = describe(original)
+        self.state = COUNTING
+        self.unit: Unit | None = None
+        self.reason = "not-called-enough"
+        self.detail = ""
+        self.position: str | None = None
+        self.changes = 0
+        self.measurement: Measurement | None = None
+        self.medians: tuple[float, float] | None = None
+        self.verdict = ""
+        self.phases: dict[str, float] = {}
+        self.dispatch: Dispatch | None = None
+        self.attempts = 0
+        self.plain: Any = original
+        if _BIND_OBJECTS and type(find_on_type(type(original), "__call__")) is FunctionType:
+            self.plain = None
+        self.remaining = jit.calls_before_compiling(original)
+        self._entry: Callable[[], Entry | None] = lambda: None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry; None once its users have let it go."""
+        return self._entry()
+
+    # -- asked by the entry ------------------------------------------------------------------------------
+
+    def callable_original(self) -> Any:
+        """The original, in the form whose call costs the same recursion depth as a plain call."""
+        return bind(self.original, "__call__") if self.plain is None else self.plain
+
+    def decide(self) -> Any:
+        """What the current call runs, after `remaining` calls; never raises because of us."""
+        try:
+            if self.state == MEASURING and self.measurement is not None:
+                return self.measurement.next_callable()
+            if self.state == COUNTING:
+                self._reached_threshold()
+            elif self.state == SUSPENDED:
+                self._look_for_tracer()
+            if self.state == MEASURING and self.measurement is not None:
+                return self.measurement.next_callable()
+        except Exception as error:
+            self.jit.report_error(self.label, error)
+            self.give_up("internal-error", type(error).__name__)
+        return self.callable_original()
+
+    def before_write(self, name: str) -> None:
+        """An attribute of the original is about to be written through the entry; may raise FrozenError."""
+        self.jit.before_write(self.original, name)
+
+    # -- towards a unit ----------------------------------------------------------------------------------
+
+    def _reached_threshold(self) -> None:
+        if tracing.may_be_active():
+            self.reason = "tracing-active"
+            self.remaining = CALLS_WHILE_TRACED
+            return
+        self.jit.events.add("hot", self.label)
+        self.request()
+
+    def request(self) -> None:
+        """Ask for a compilation: now, or by the background worker."""
+        with self.jit.lock:
+            if self.state != COUNTING:
+                return
+            self.state, self.reason = QUEUED, "pending"
+            self.run_original()
+        self.jit.enqueue(self)
+
+    def compile_now(self) -> None:
+        """Compile in this thread; when another thread compiles it already, wait for that."""
+        with self.jit.lock:
+            if self.state == COUNTING:
+                self.state, self.reason = QUEUED, "pending"
+                self.run_original()
+        self.compile()
+        if self.state == COMPILING:
+            self.jit.wait()
+
+    def compile(self) -> None:
+        """Compile and install; called by the worker or, without one, by the calling thread.  Never raises."""
+        with self.jit.lock:
+            if self.state != QUEUED:
+                return
+            self.state = COMPILING
+        try:
+            unit = self.jit.compile_unit(self)
+        except NotCompiled as why:
+            self.give_up(why.reason, why.detail, why.position)
+        except RecursionError:
+            self._stack_was_too_deep()
+        except MemoryError:
+            self.give_up("out-of-memory", "while compiling")
+        except Exception as error:
+            self.jit.report_error(self.label, error)
+            self.give_up("internal-error", f"{type(error).__name__}: {error}")
+        else:
+            self.install(unit)
+
+    def _stack_was_too_deep(self) -> None:
+        """The caller may have been deep in a recursion of its own: try again a few times."""
+        self.attempts += 1
+        if self.attempts >= STACK_ATTEMPTS:
+            self.give_up("stack-too-deep", "while compiling")
+            return
+        with self.jit.lock:
+            self.state, self.reason = COUNTING, "stack-too-deep"
+            self.count(self.jit.calls_before_compiling(self.original))
+
+    def install(self, unit: Unit) -> None:
+        """Run `unit` from now on if everything that it rests on still holds."""
+        watcher = ref(self)
+        key = ref(unit)
+
+        def broken(assumption: Any) -> None:
+            tier, known = watcher(), key()
+            if tier is not None and known is not None:
+                tier.invalidate(known, assumption)
+
+        with self.jit.lock:
+            self.unit = unit
+            unit.assumptions.subscribe(broken)
+            failed = unit.assumptions.revalidate()
+            if self.unit is not unit:  # broken while subscribing
+                return
+            if failed:
+                self.unit = None
+                self.jit.events.add("stale", self.label, assumption=str(failed[0]))
+                self._back_off(str(failed[0]))
+                return
+            self.reason, self.detail, self.position = "", "", None
+            self.jit.events.add("install", self.label)
+            if self.jit.tracing_suspends():
+                self._suspend()
+            elif self.jit.budget.measured_calls and not self.medians:
+                self._measure(unit)
+            else:
+                self._run_unit(unit)
+        self.jit.account(self, unit)
+
+    def _measure(self, unit: Unit) -> None:
+        self.measurement = Measurement(
+            self.original, unit.function, self._concluded, calls=int(self.jit.budget.measured_calls),
+            seed=self.jit.seed or 0, clock=self.jit.clock)
+        self.state = MEASURING
+        self.remaining = 0
+        entry = self.entry
+        if entry is not None:
+            unsettle(entry)
+
+    def _concluded(self, verdict: str, original_ns: float, unit_ns: float) -> None:
+        with self.jit.lock:
+            unit = self.unit
+            self.medians, self.verdict = (original_ns, unit_ns), verdict
+            self.measurement = None
+            if self.state != MEASURING or unit is None:
+                return
+            self.jit.events.add("measured", self.label, verdict=verdict, original_ns=original_ns,
+                                unit_ns=unit_ns)
+            if verdict == "slower":
+                self.unit = None
+            else:
+                self._run_unit(unit)
+        if verdict == "slower":
+            self.give_up("slower-than-original", f"{unit_ns:.0f} ns against {original_ns:.0f} ns a call")
+
+    def _run_unit(self, unit: Unit) -> None:
+        self.state = INSTALLED
+        entry = self.entry
+        if entry is not None:
+            settle(entry, unit.function)
+
+    # -- back to the original ----------------------------------------------------------------------------
+
+    def run_original(self) -> None:
+        """From now on calls run the original at the price of a partial, without counting."""
+        entry = self.entry
+        if entry is None:
+            return
+        if self.plain is None:
+            self.remaining = NEVER
+            unsettle(entry)
+        else:
+            settle(entry, self.original)
+
+    def give_up(self, reason: str, detail: str = "", position: str | None = None) -> None:
+        """Keep the original for good, and say why."""
+        with self.jit.lock:
+            dropped, self.unit = self.unit, None
+            self.measurement = None
+            self.state, self.reason, self.detail, self.position = ORIGINAL, reason, detail, position
+            self.run_original()
+            self.jit.events.add("not-compiled", self.label, reason=reason, detail=detail, position=position)
+        self.jit.forget(self)
+        del dropped
+
+    def invalidate(self, unit: Unit, assumption: Any) -> None:
+        """Something that `unit` rests on is changing; called in whichever thread changes it."""
+        with self.jit.lock:
+            if self.unit is not unit:
+                return
+            self.unit = None
+            self.measurement = None
+            self.jit.events.add("invalidate", self.label, assumption=str(assumption))
+            self._back_off(str(assumption))
+        self.jit.forget(self)
+
+    def _back_off(self, what: str) -> None:
+        """Count again, twice as long each time; after the budget's number of changes the original stays."""
+        self.changes += 1
+        self.medians = None
+        if self.changes > self.jit.budget.recompilations:
+            self.state, self.reason, self.detail = ORIGINAL, "too-many-changes", what
+            self.run_original()
+            return
+        self.state, self.reason, self.detail = COUNTING, "assumption-broken", what
+        self.count(self.jit.calls_before_compiling(self.original) << self.changes)
+
+    def count(self, calls: int) -> None:
+        """Run the original for `calls` calls before the next decision."""
+        self.remaining = calls
+        entry = self.entry
+        if entry is not None:
+            unsettle(entry)
+
+    def evict(self) -> None:
+        """Drop the unit to make room for others."""
+        self.jit.events.add("evict", self.label)
+        self.give_up("code-budget")
+
+    def dispatch_to(self, dispatch: Dispatch) -> None:
+        """Let calls choose among the variants of `dispatch`."""
+        self.dispatch, self.state, self.reason = dispatch, DISPATCHING, ""
+        entry = self.entry
+        if entry is not None:
+            settle(entry, dispatching(dispatch))
+
+    # -- tracing -----------------------------------------------------------------------------------------
+
+    def suspend(self) -> None:
+        """A tracer is being switched on: run the original until it is gone."""
+        with self.jit.lock:
+            if self.state in (MEASURING, INSTALLED):
+                self._suspend()
+
+    def _suspend(self) -> None:
+        self.state, self.reason, self.measurement = SUSPENDED, "tracing-active", None
+        self.jit.events.add("suspend", self.label)
+        self.count(CALLS_WHILE_TRACED)
+
+    def _look_for_tracer(self) -> None:
+        if tracing.may_be_active():
+            self.remaining = CALLS_WHILE_TRACED
+            return
+        with self.jit.lock:
+            unit = self.unit
+            if self.state != SUSPENDED or unit is None:
+                return
+            self.reason = ""
+            self.jit.events.add("resume", self.label)
+            self._run_unit(unit)
+
+    def explanation(self) -> dict[str, Any]:
+        """The facts of this tier for `explain`: strings, numbers and plain containers."""
+        unit = self.unit
+        return {
+            "subject": self.label,
+            "state": self.state,
+            "reason": self.reason or None,
+            "detail": self.detail,
+            "position": self.position,
+            "changes": self.changes,
+            "calls_until_decision": self.remaining if self.state == COUNTING else None,
+            "original_ns": self.medians[0] if self.medians else None,
+            "unit_ns": self.medians[1] if self.medians else None,
+            "unit": unit,
+        }
+
+
+def start(jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> Entry:
+    """An entry for `original` with a tier of its own."""
+    tier = Tier(jit, original, pins)
+    entry = make_entry(tier)
+    tier._entry = ref(entry)
+    jit.register(tier)
+    return entry
+
+
+def describe(original: Any) -> str:
+    """'name (file:line)' of a callable, from raw reads."""
+    function: Any = original
+    name = type(original).__name__
+    if type(function) is MethodType:
+        function = function.__func__
+    elif type(function) is not FunctionType:
+        inner = find_on_type(type(original), "__call__")
+        if type(inner) is FunctionType:
+            function = inner
+    if type(function) is not FunctionType:
+        return f"{name} object"
+    code = function.__code__
+    shown = function.__qualname__ if function is original else f"{name}: {function.__qualname__}"
+    return f"{shown} ({code.co_filename}:{code.co_firstlineno})"
+
