@@ -228,6 +228,44 @@ TRUE_VALUES = pure._TRUE_VALUES
 FALSE_VALUES = pure._FALSE_VALUES
 
 
+def inners_of(validate: Any) -> list[Any]:
+    """The list of (name, validator) pairs that a dict validator walks along."""
+    while True:
+        cells = dict(zip(validate.__code__.co_freevars, validate.__closure__))
+        if "inners" in cells:
+            inners: list[Any] = cells["inners"].cell_contents
+            return inners
+        validate = cells["_m_validate" if "_m_validate" in cells else "validate"].cell_contents
+
+
+def make_guarded(original: Any) -> Any:
+    """The residual behind checks of the two lists of fields, which are all that can change unnoticed."""
+    outer = inners_of(original)
+    o1, o2, o3, o4, o5, o6, o7 = outer
+    inner = inners_of(o7[1])
+    i1, i2, i3 = inner
+
+    def guarded(value: Any) -> Any:
+        if (
+            len(outer) != 7
+            or outer[0] is not o1
+            or outer[1] is not o2
+            or outer[2] is not o3
+            or outer[3] is not o4
+            or outer[4] is not o5
+            or outer[5] is not o6
+            or outer[6] is not o7
+            or len(inner) != 3
+            or inner[0] is not i1
+            or inner[1] is not i2
+            or inner[2] is not i3
+        ):
+            return original(value)
+        return residual(value)
+
+    return guarded
+
+
 def build() -> Case:
     validate = Compiler().compile(SCHEMA)
 
@@ -240,7 +278,7 @@ def build() -> Case:
                 results.append((error.message, error.position))
         return results
 
-    return Case(validate, drive, len(RECORDS), residual)
+    return Case(validate, drive, len(RECORDS), residual, make_guarded(validate))
 
 
 WORKLOAD = Workload("validr", PACKAGE, "record", build, distributions=("validr",))
