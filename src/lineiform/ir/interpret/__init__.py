@@ -10,8 +10,8 @@ with the right code name, file, line and globals, but without its locals; ``loca
 interpreted call takes about eight Python frames of the recursion limit.
 """
 
-from lineiform.ir.interpret.functions import as_callable, interpret
+from lineiform.ir.interpret.functions import as_callable, interpret, interpret_tree, interpreted_code
 from lineiform.ir.interpret.tables import ROWS
 from lineiform.ir.interpret.tracebacks import strip_interpreter
 
-__all__ = ["ROWS", "as_callable", "interpret", "strip_interpreter"]
+__all__ = ["ROWS", "as_callable", "interpret", "interpret_tree", "interpreted_code", "strip_interpreter"]

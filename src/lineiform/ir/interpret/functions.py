@@ -1,19 +1,25 @@
-"""The interpreter's public face: run a function once, or make a callable that runs it.
+"""The interpreter's public face: run a function once, or make Python functions and code that run it.
 
-The callable binds its arguments with CPython's own code: it is a Python function with the parameters, the
-defaults and the names of the original, so wrong arguments raise CPython's own TypeError.
+Arguments are bound by CPython's own code: the generated code has the parameters, free variables and names
+of the original, so wrong arguments raise CPython's own TypeError.
 """
 
 from __future__ import annotations
 
 import builtins as builtins_module
+import sys
+from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Final
 
+from lineiform.errors import LineiformError
 from lineiform.ir.function import Function, Signature
 from lineiform.ir.interpret.machine import Activation, Program
 from lineiform.ir.interpret.tables import ROWS
 from lineiform.ir.interpret.tracebacks import MARK
+
+_RUN: Final = "__lineiform_run__"
+_DOCSTRING: Final = "__lineiform_docstring__"
 
 
 def interpret(
@@ -31,27 +37,27 @@ def interpret(
     Raises InvalidIR for functions that break the rules of the IR in a way that execution notices; run the
     verifier first.
     """
-    return Activation(Program(function, ROWS), closure, namespace, _dictionary(builtins)).call(arguments)
+    if builtins is None:
+        builtins = builtins_module
+    if isinstance(builtins, ModuleType):
+        builtins = builtins.__dict__
+    return Activation(Program(function, ROWS), closure, namespace, builtins).call(arguments)
 
 
 def as_callable(function: Function, python_function: FunctionType) -> FunctionType:
     """A Python function that behaves as ``python_function`` does, but runs ``function``.
 
-    Name, file, defaults, annotations, attributes, globals and cells are those of ``python_function``; its
-    own code isn't used.
+    Name, file, defaults, annotations, attributes, globals and cells are those of ``python_function``; of
+    its own code only names and parameters are used.
     """
-    program = Program(function, ROWS)
-    closure = python_function.__closure__ or ()
-    namespace = python_function.__globals__
-    builtins = _dictionary(python_function.__builtins__)  # type: ignore[attr-defined]
-
-    def run(arguments: list[Any]) -> Any:
-        return Activation(program, closure, namespace, builtins).call(arguments)
-
-    code = _trampoline(python_function.__code__, function.signature)
-    result = FunctionType(code, namespace, python_function.__name__, closure=(CellType(run),))
+    result = FunctionType(
+        interpreted_code(function, python_function.__code__),
+        python_function.__globals__,
+        python_function.__name__,
+        python_function.__defaults__,
+        python_function.__closure__,
+    )
     result.__qualname__ = python_function.__qualname__
-    result.__defaults__ = python_function.__defaults__
     result.__kwdefaults__ = python_function.__kwdefaults__
     result.__annotations__ = python_function.__annotations__
     result.__module__ = python_function.__module__
@@ -60,31 +66,81 @@ def as_callable(function: Function, python_function: FunctionType) -> FunctionTy
     return result
 
 
-def _dictionary(builtins: dict[str, Any] | ModuleType | None) -> dict[str, Any]:
-    if builtins is None:
-        builtins = builtins_module
-    return builtins.__dict__ if isinstance(builtins, ModuleType) else builtins
+def interpret_tree(
+    code: CodeType,
+    lift: Callable[[CodeType], Function],
+    on_refusal: Callable[[CodeType, LineiformError], None] | None = None,
+    on_done: Callable[[CodeType], None] | None = None,
+) -> CodeType:
+    """Code like ``code`` in which every function that ``lift`` takes runs in the interpreter.
+
+    What ``lift`` refuses by raising a LineiformError (modules, class bodies, generators) is kept, with the
+    code objects among its constants replaced, and reported to ``on_refusal``; each other one to ``on_done``.
+    """
+    constants = tuple(
+        interpret_tree(constant, lift, on_refusal, on_done) if isinstance(constant, CodeType) else constant
+        for constant in code.co_consts
+    )
+    code = code.replace(co_consts=constants)
+    try:
+        function = lift(code)
+    except LineiformError as refusal:
+        if on_refusal is not None:
+            on_refusal(code, refusal)
+        return code
+    if on_done is not None:
+        on_done(code)
+    return interpreted_code(function, code)
 
 
-def _trampoline(code: CodeType, signature: Signature) -> CodeType:
-    """Code with the parameters of ``code`` that passes them on in a list and lets go of them."""
-    names = [f"p{n}" for n in range(signature.total)]
-    listed = ", ".join(names)
+def interpreted_code(function: Function, code: CodeType) -> CodeType:
+    """Code that can stand in the place of ``code`` and runs ``function`` in the interpreter.
+
+    Its constants hold a Python function, so it can't be marshalled.
+    """
+    program = Program(function, ROWS)
+
+    def run(arguments: list[Any], closure: tuple[CellType, ...]) -> Any:
+        frame = sys._getframe(1)
+        activation = Activation(program, closure, frame.f_globals, frame.f_builtins)
+        del frame
+        return activation.call(arguments)
+
+    return _trampoline(code, function.signature, run)
+
+
+def _trampoline(code: CodeType, signature: Signature, run: Callable[..., Any]) -> CodeType:
+    """Code with the parameters of ``code`` that passes them to ``run`` in a list and lets go of them."""
+    params = [f"p{n}" for n in range(signature.total)]
+    cells = [f"c{n:06}" for n in range(len(code.co_freevars))]  # in order of their names, as CPython has them
+    listed = ", ".join(params)
+    docstring = _docstring(code)
     source = f"""
-def make(run):
-    def trampoline({", ".join(_parameters(signature, names))}):
+def make({", ".join(cells)}):
+    def trampoline({", ".join(_parameters(signature, params))}):
+        {"" if docstring is None else repr(_DOCSTRING)}
         {MARK} = [{listed}]
-        {f"del {listed}" if names else "pass"}
-        return run({MARK})
+        {f"del {listed}" if params else "pass"}
+        {_RUN} = {_RUN!r}
+        return {_RUN}({MARK}, {f"(lambda: ({', '.join(cells)},)).__closure__" if cells else "()"})
 """
+    constants: dict[Any, Any] = {_RUN: run, _DOCSTRING: docstring}
     factory = next(c for c in compile(source, code.co_filename, "exec").co_consts if isinstance(c, CodeType))
     inner = next(c for c in factory.co_consts if isinstance(c, CodeType))
     return inner.replace(
-        co_varnames=(*code.co_varnames[: signature.total], MARK),
+        co_varnames=(*code.co_varnames[: signature.total], MARK, _RUN),
+        co_freevars=code.co_freevars,
+        co_consts=tuple(constants.get(c, c) if isinstance(c, str) else c for c in inner.co_consts),
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_firstlineno=code.co_firstlineno,
     )
+
+
+def _docstring(code: CodeType) -> str | None:
+    has_docstring = code.co_flags & 0x4000000 if sys.version_info >= (3, 13) else True
+    first = code.co_consts[0] if has_docstring and code.co_consts else None
+    return first if isinstance(first, str) else None
 
 
 def _parameters(signature: Signature, names: list[str]) -> list[str]:

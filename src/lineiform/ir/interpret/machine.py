@@ -184,7 +184,7 @@ class Activation:
         self.closure = closure
         self.globals = namespace
         self.builtins = builtins
-        # A dictionary, because it lets its values go in order of their keys, as a frame does; a list wouldn't.
+        # A dictionary, because it lets its values go in order, as a frame does; a list begins at its end.
         self.variables: dict[int, Any] = dict.fromkeys(range(len(program.function.variables)), UNBOUND)
         self.environment: dict[Value, Any] = {}
         self.frames: dict[int, FrameType] = {}
