@@ -100,7 +100,7 @@ def _split(exception: Any, kind: Any) -> tuple[Any, Any]:
     if _matches(exception, kind):
         if isinstance(exception, BaseExceptionGroup):
             return None, exception
-        return None, BaseExceptionGroup("", [exception])
+        return None, BaseExceptionGroup("", (exception,))
     if isinstance(exception, BaseExceptionGroup):
         pair: Any = exception.split(kind)
         if not isinstance(pair, tuple):

@@ -16,9 +16,11 @@ from lineiform.errors import LineiformError
 from lineiform.ir.function import Function, Signature
 from lineiform.ir.interpret.machine import Activation, Program
 from lineiform.ir.interpret.tables import ROWS
-from lineiform.ir.interpret.tracebacks import MARK
+from lineiform.ir.interpret.tracebacks import MARK, strip_interpreter
 
 _RUN: Final = "__lineiform_run__"
+_STRIP: Final = "__lineiform_strip__"
+_EVERYTHING: Final = "__lineiform_everything__"
 _DOCSTRING: Final = "__lineiform_docstring__"
 
 
@@ -110,7 +112,10 @@ def interpreted_code(function: Function, code: CodeType) -> CodeType:
 
 
 def _trampoline(code: CodeType, signature: Signature, run: Callable[..., Any]) -> CodeType:
-    """Code with the parameters of ``code`` that passes them to ``run`` in a list and lets go of them."""
+    """Code with the parameters of ``code`` that passes them to ``run`` in a list and lets go of them.
+
+    A bare ``raise`` makes no traceback entry, so the frame of this code stays out of the traceback.
+    """
     params = [f"p{n}" for n in range(signature.total)]
     cells = [f"c{n:06}" for n in range(len(code.co_freevars))]  # in order of their names, as CPython has them
     listed = ", ".join(params)
@@ -122,9 +127,19 @@ def make({", ".join(cells)}):
         {MARK} = [{listed}]
         {f"del {listed}" if params else "pass"}
         {_RUN} = {_RUN!r}
-        return {_RUN}({MARK}, {f"(lambda: ({', '.join(cells)},)).__closure__" if cells else "()"})
+        try:
+            return {_RUN}({MARK}, {f"(lambda: ({', '.join(cells)},)).__closure__" if cells else "()"})
+        except {_EVERYTHING!r}:
+            {_RUN} = {_STRIP!r}
+            {_RUN}()
+            raise
 """
-    constants: dict[Any, Any] = {_RUN: run, _DOCSTRING: docstring}
+    constants: dict[Any, Any] = {
+        _RUN: run,
+        _DOCSTRING: docstring,
+        _EVERYTHING: BaseException,
+        _STRIP: _strip_active,
+    }
     factory = next(c for c in compile(source, code.co_filename, "exec").co_consts if isinstance(c, CodeType))
     inner = next(c for c in factory.co_consts if isinstance(c, CodeType))
     return inner.replace(
@@ -135,6 +150,12 @@ def make({", ".join(cells)}):
         co_qualname=code.co_qualname,
         co_firstlineno=code.co_firstlineno,
     )
+
+
+def _strip_active() -> None:
+    exception = sys.exception()
+    if exception is not None:
+        strip_interpreter(exception)
 
 
 def _docstring(code: CodeType) -> str | None:

@@ -243,7 +243,9 @@ class Activation:
             if raised is not None:
                 if op.handler is None:
                     self.drop(list(reversed(self.environment)))
-                    return Leave(raised)
+                    result = Leave(raised)
+                    raised = None  # tracebacks may keep this frame: it must not keep the exception
+                    return result
                 block, index = self.enter_handler(op.handler, raised), 0
                 continue
             self.finish(step, result)
