@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -52,26 +53,28 @@ def identity(value: Any) -> Any:
 
 
 def entry_price(effort: Effort) -> list[Any]:
-    """A call of an empty function: plain, compiled, and through an entry that will not compile."""
+    """A call of an empty function: plain, after an eager speedup, and while the entry still counts."""
     lineiform = variants.load_lineiform()
-    compiled = lineiform.Lineiform().speedup(nothing, eager=True)
-    waiting = lineiform.Lineiform(threshold=NEVER).speedup(nothing)
-    compiled_one = lineiform.Lineiform().speedup(identity, eager=True)
-    waiting_one = lineiform.Lineiform(threshold=NEVER).speedup(identity)
-    tasks = {
-        "plain": lambda: call_without_argument(nothing),
-        "compiled": lambda: call_without_argument(compiled),
-        "not compiled": lambda: call_without_argument(waiting),
-        "plain one": lambda: call_with_argument(identity),
-        "compiled one": lambda: call_with_argument(compiled_one),
-        "not compiled one": lambda: call_with_argument(waiting_one),
-    }
-    samples = measure.measure(tasks, effort)
-    ns = {name: found.median / CALLS * 1e9 for name, found in samples.items()}
-    return [
-        ("no argument", "{:.1f} ns".format(ns["compiled"]), detail(ns, "plain", "not compiled")),
-        ("one argument", "{:.1f} ns".format(ns["compiled one"]), detail(ns, "plain one", "not compiled one")),
-    ]
+    lines = []
+    for label, function, caller in (
+        ("no argument", nothing, call_without_argument),
+        ("one argument", identity, call_with_argument),
+    ):
+        jit = lineiform.Lineiform()
+        eager = jit.speedup(function, eager=True)
+        counting = lineiform.Lineiform(threshold=NEVER).speedup(function)
+        for _ in range(CALLS):
+            caller(eager)
+        state = variants.explain(jit, eager).get("state")
+        ns = nanoseconds(caller, {"plain": function, "eager": eager, "counting": counting}, effort)
+        text = f"entry in state '{state}'; plain {ns['plain']:.1f} ns; while counting {ns['counting']:.1f} ns"
+        lines.append((label, f"{ns['eager']:.1f} ns", text))
+    return lines
+
+
+def nanoseconds(caller: Callable[..., None], functions: dict[str, Any], effort: Effort) -> dict[str, float]:
+    tasks = {name: partial(caller, function) for name, function in functions.items()}
+    return {name: found.median / CALLS * 1e9 for name, found in measure.measure(tasks, effort).items()}
 
 
 CALLS = 1000
@@ -85,10 +88,6 @@ def call_without_argument(function: Callable[[], Any]) -> None:
 def call_with_argument(function: Callable[[Any], Any]) -> None:
     for value in range(CALLS):
         function(value)
-
-
-def detail(ns: dict[str, float], plain: str, waiting: str) -> str:
-    return f"compiled; plain {ns[plain]:.1f} ns, through an entry that does not compile {ns[waiting]:.1f} ns"
 
 
 # --- compiling ------------------------------------------------------------------------------------
@@ -145,17 +144,17 @@ def compile_time(effort: Effort) -> list[Any]:
         if fast(record) != expected:
             raise AssertionError(f"WRONG: tree {seed} differs")
         phases = phase_times(jit, fast) or phases
-    value = "%.1f ms" % (statistics.median(seconds) * 1000)
+    value = f"{statistics.median(seconds) * 1000:.1f} ms"
     return [("", value, f"median of 7 shapes, eager, wall clock; first {seconds[0] * 1000:.1f} ms{phases}")]
 
 
 def phase_times(jit: Any, fast: Any) -> str:
     """What the report says about the phases of the compilation, when it does."""
-    report = jit.explain(fast).to_dict()
-    for key in ("phases", "compile_phases", "compile_ms", "compile_time"):
-        if key in report:
-            return f"; {key} of the last: {report[key]}"
-    return ""
+    facts = jit.explain(fast).to_dict()
+    if not facts.get("compiled", True):
+        return f"; NOT COMPILED: {facts.get('reason')}, {facts.get('detail')}"
+    phases = facts.get("compile_seconds", {})
+    return "; of the last: " + ", ".join(f"{name} {spent * 1000:.1f}" for name, spent in phases.items())
 
 
 def shared_shape(effort: Effort) -> list[Any]:
@@ -181,17 +180,23 @@ def shared_shape(effort: Effort) -> list[Any]:
         raise AssertionError("WRONG: a rule of a shared shape answers False")
     after = integer_counters(jit)
     changed = {name: count - before.get(name, 0) for name, count in after.items()}
-    changed = {name: count for name, count in changed.items() if count}
-    compilations = [count for name, count in changed.items() if name in COMPILATION_COUNTERS]
-    value = f"{compilations[0]} compilations" if compilations else "no counter"
-    return [("", value, f"{seconds / RULES * 1e6:.1f} us for each rule; counters changed: {changed}")]
-
-
-COMPILATION_COUNTERS = ("compilations", "compiled", "units_compiled", "units")
+    compiled = changed.get("events.compiled", 0)
+    counters = ", ".join(f"{name} {count:+d}" for name, count in changed.items() if count)
+    each = f"{seconds / RULES * 1e6:.1f} us for each rule"
+    return [("", f"{compiled} compilations", f"{each}; counters: {counters}")]
 
 
 def integer_counters(jit: Any) -> dict[str, int]:
-    return {name: value for name, value in jit.stats().items() if type(value) is int}
+    """The counters of `jit.stats()`, those in its inner dicts as "events.compiled"."""
+    counters = {}
+    for name, value in jit.stats().items():
+        inner = (
+            {f"{name}.{key}": count for key, count in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+        counters.update({key: count for key, count in inner.items() if type(count) is int})
+    return counters
 
 
 # --- importing and keeping ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ HEADINGS = {
     variants.RESIDUAL: "residual by hand",
     variants.PYPY: "PyPy",
 }
+COSTS = ("speedup ms", "first pass ms", "code bytes")
 
 
 class Notes:
@@ -29,12 +30,12 @@ class Notes:
 
 def render(result: dict[str, Any], markdown: bool = False) -> str:
     notes = Notes()
-    header = ["workload", "operation", "original ns", *HEADINGS.values(), "compile ms"]
+    header = ["workload", "operation", "original ns", *HEADINGS.values(), *COSTS]
     body = [line(row, notes) for row in result["rows"]]
     body += mean_lines(result["means"])
     parts = [heading(result), table(header, body, markdown)]
     if result.get("overheads"):
-        parts.append(table(["overhead", "value", "detail"], [list(o) for o in result["overheads"]], markdown))
+        parts.append(table(["overhead", "value", "detail"], list(map(list, result["overheads"])), markdown))
     parts.append("Ratios are original time / variant time, measured in this run: 2.00x is twice as fast.")
     if notes.texts:
         parts.append("\n".join(f"[{number}] {text}" for number, text in enumerate(notes.texts, 1)))
@@ -60,14 +61,14 @@ def versions(result: dict[str, Any]) -> str:
 
 def line(row: dict[str, Any], notes: Notes) -> list[str]:
     if row["error"]:
-        return [row["name"], "", "n/a " + notes.mark(row["error"]), *[""] * len(HEADINGS), ""]
+        return [row["name"], "", "n/a " + notes.mark(row["error"]), *[""] * (len(HEADINGS) + len(COSTS))]
     cells = row["columns"]
     return [
         row["name"] if row["kind"] == "example" or row["in_mean"] else row["name"] + " *",
         row["unit"],
         number(cells[variants.ORIGINAL]["ns"]),
         *[cell(cells.get(column), notes) for column in HEADINGS],
-        compile_cell(cells.get(variants.UNFROZEN)),
+        *costs(cells.get(variants.UNFROZEN) or {}),
     ]
 
 
@@ -76,13 +77,18 @@ def cell(value: dict[str, Any] | None, notes: Notes) -> str:
         return ""
     if "unavailable" in value:
         return ("WRONG " if value.get("wrong") else "n/a ") + notes.mark(value["unavailable"])
-    return f"{value['ratio']:.2f}x {number(value['ns'])}"
+    text = f"{value['ratio']:.2f}x {number(value['ns'])}"
+    return f"{text} {notes.mark(value['why'])}" if value.get("why") else text
 
 
-def compile_cell(value: dict[str, Any] | None) -> str:
-    if value is None or value.get("compile_ms") is None:
-        return ""
-    return f"{value['compile_ms']:.1f}"
+def costs(value: dict[str, Any]) -> list[str]:
+    """What the unfrozen unit cost: milliseconds to speed up and of the first pass, bytes of code."""
+    speedup, first, size = (value.get(name) for name in ("speedup_ms", "first_ms", "code_bytes"))
+    return [
+        "" if speedup is None else f"{speedup:.1f}",
+        "" if first is None else f"{first:.2f}",
+        "" if size is None else str(size),
+    ]
 
 
 def number(value: float) -> str:
@@ -93,7 +99,7 @@ def mean_lines(means: dict[str, Any]) -> list[list[str]]:
     lines = []
     for group in sorted(means):
         cells = [mean_cell(means[group].get(column)) for column in HEADINGS]
-        lines.append(["mean of " + group, "", "", *cells, ""])
+        lines.append(["mean of " + group, "", "", *cells, *[""] * len(COSTS)])
     return lines
 
 

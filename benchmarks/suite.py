@@ -93,9 +93,14 @@ def fill(row: Row, prepared: dict[str, variants.Prepared], samples: dict[str, me
         row["columns"][column] = {
             "ns": column_samples.median / operations * 1e9,
             "ratio": measure.ratio(samples[variants.ORIGINAL], column_samples),
-            "compile_ms": milliseconds(prepared[column].compile_seconds),
-            "note": prepared[column].note,
         }
+        facts = prepared[column].facts
+        if facts is not None:
+            row["columns"][column].update(
+                variants.summary(facts()),
+                speedup_ms=milliseconds(prepared[column].speedup_seconds),
+                first_ms=milliseconds(prepared[column].first_seconds),
+            )
 
 
 def milliseconds(seconds: float | None) -> float | None:

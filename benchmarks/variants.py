@@ -29,12 +29,17 @@ class NotAvailable(Exception):
 
 @dataclass
 class Prepared:
-    """A column ready to be timed. compile_seconds: what speeding up and the first pass over the data took."""
+    """A column ready to be timed.
+
+    speedup_seconds: what `speedup` took, compilation included; first_seconds: the first pass over the data.
+    facts: what the library says about the callable now, as its report's `to_dict()`; None for the others.
+    """
 
     case: Case
     call: Callable[..., Any]
-    compile_seconds: float | None = None
-    note: str = ""
+    speedup_seconds: float | None = None
+    first_seconds: float | None = None
+    facts: Callable[[], dict[str, Any]] | None = None
 
     def run(self) -> Any:
         return self.case.drive(self.call)
@@ -82,24 +87,53 @@ def _speed_up(build: Callable[[], Case], freeze: bool) -> Prepared:
     lineiform = load_lineiform()
     jit = lineiform.Lineiform()
     case = build()
-    begin = perf_counter()
     try:
+        begin = perf_counter()
         target = jit.freeze(case.target) if freeze else case.target
         fast = jit.speedup(target, eager=True)
+        compiled = perf_counter()
         case.drive(fast)
+        first = perf_counter() - compiled
     except Exception as error:
         raise NotAvailable(f"{type(error).__name__}: {error}") from error
-    seconds = perf_counter() - begin
-    return Prepared(case, fast, seconds, _state(jit, fast))
+    prepared = Prepared(case, fast, compiled - begin, first, lambda: explain(jit, fast))
+    settle(prepared)
+    return prepared
 
 
-def _state(jit: Any, fast: Any) -> str:
-    """What the library itself says about the callable: its state, or nothing when it does not say."""
+def explain(jit: Any, fast: Any) -> dict[str, Any]:
+    """The report about a callable, empty when the library has none to give."""
     try:
-        report = jit.explain(fast).to_dict()
-    except Exception:
-        return ""
-    return str(report.get("state", ""))
+        facts: dict[str, Any] = jit.explain(fast).to_dict()
+    except Exception as error:
+        return {"state": f"{type(error).__name__}: {error}"}
+    return facts
+
+
+UNSETTLED = ("counting", "queued", "compiling", "measuring")
+"""States after which the library will decide something, for instance to take out a unit that is slower."""
+PATIENCE = 20.0
+"""Seconds to wait for the library's last decision."""
+
+
+def settle(prepared: Prepared) -> None:
+    """Run until the library has decided what the callable will run."""
+    assert prepared.facts is not None
+    end = perf_counter() + PATIENCE
+    while prepared.facts().get("state") in UNSETTLED and perf_counter() < end:
+        prepared.run()
+
+
+def summary(facts: dict[str, Any]) -> dict[str, Any]:
+    """Of a report what belongs to a row: state, why it is not compiled, size, phases, calls left."""
+    kept: dict[str, Any] = {name: facts.get(name) for name in ("state", "fully_inlined", "code_bytes")}
+    kept["phases_ms"] = {name: seconds * 1000 for name, seconds in facts.get("compile_seconds", {}).items()}
+    kept["residual_calls"] = len(facts.get("residual", ()))
+    kept["why"] = ""
+    if facts.get("state") not in ("installed", "dispatching"):
+        reason = ": ".join(text for text in (facts.get("reason"), facts.get("detail")) if text)
+        kept["why"] = f"{facts.get('state')}, {reason}" if reason else str(facts.get("state"))
+    return kept
 
 
 PREPARE: dict[str, Callable[[Callable[[], Case]], Prepared]] = {
