@@ -8,6 +8,7 @@ reference counts decide when objects die.  A run that does not end is cut off an
 
 from __future__ import annotations
 
+import ast
 import gc
 import signal
 import types
@@ -43,7 +44,7 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def compile_program(source: str) -> types.CodeType:
+def compile_program(source: str | ast.Module) -> types.CodeType:
     """Compile the source without showing its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -90,6 +90,7 @@ class Control(Statements):
         scope = self.scope
         form = self.c.below(9)
         nodes = scope.of_kind("nodes")
+        form = 6 if nodes and self.c.chance(30) else form
         name, other = self.fresh("i"), self.fresh("i")
         bound = {name: "int"}
         if form <= 3:
@@ -183,7 +184,9 @@ class Control(Statements):
             self.emit("finally:")
             with self.branch():
                 self.block(depth, 2)
-                leave = self.c.below(12)
+                leave = self.c.below(12 if scope.loops else 11)
+                if leave == 5 and scope.loops and not scope.star_handler:
+                    leave = 10 + self.c.below(2)
                 if leave == 9 and not scope.star_handler and scope.flavour == "function":
                     self.feature("return inside finally")
                     self.return_(depth)
@@ -344,7 +347,7 @@ class Control(Statements):
         self.emit(f"match {subject}:")
         with self.indented():
             for _ in range(1 + self.c.below(3)):
-                pattern, bound = self.pattern(2)
+                pattern, bound = self.pattern(2, PATTERNS_FOR[kind])
                 guard = ""
                 before = dict(scope.names)
                 for name in bound:
@@ -355,6 +358,9 @@ class Control(Statements):
                 if _irrefutable(pattern) and not guard:
                     guard = f" if {self.atom('int')}"
                 self.emit(f"case {pattern}{guard}:")
+                if bound and self.c.chance(70):
+                    with self.indented():
+                        self.emit(f"trace({self.counter_label()}, ({', '.join(bound)},))")
                 self.exit_or_block(depth)
                 scope.names = before
                 for name in bound:
@@ -364,9 +370,11 @@ class Control(Statements):
                 self.emit(self.c.pick(("case _:", f"case {self.fresh('b')}:")))
                 self.branch_block(depth, 2)
 
-    def pattern(self, depth: int) -> tuple[str, list[str]]:
-        """Return a pattern and the names it binds."""
+    def pattern(self, depth: int, likely: tuple[int, ...] = ()) -> tuple[str, list[str]]:
+        """Return a pattern and the names it binds; `likely` are forms that suit the subject."""
         form = self.c.below(11 if depth > 0 else 4)
+        if likely and self.c.chance(75):
+            form = self.c.pick(likely)
         if form == 0:
             self.feature("match of a literal")
             return self.c.pick(("0", "1", "-1", "'a'", "None", "True", "2.5", "b'x'", "3", "'ab'")), []
@@ -430,7 +438,16 @@ class Control(Statements):
         self.emit(f"trace({self.counter_label()}, ({', '.join(variables)},))" if variables else "pass")
 
 
-STRINGS_AS_KEYS = ("'a'", "'b'", "1", "'n'")
+PATTERNS_FOR = {
+    "int": (0, 8, 3, 1, 7, 9),
+    "str": (0, 8, 3, 1, 7),
+    "list": (4, 5, 3, 9),
+    "tuple": (4, 5, 9),
+    "pair": (4, 5, 4),
+    "dict": (6, 6, 6, 3),
+    "object": (7, 7, 3, 10),
+}
+STRINGS_AS_KEYS = ("'a'", "'b'", "'a'", "'n'")
 
 
 def _irrefutable(pattern: str) -> bool:

@@ -468,6 +468,10 @@ class Expressions(Writer):
         if scope.flavour == "class":
             return "i for i in (1, 2)"
         scope.comprehension += 1
+        tables = scope.of_kind("nodes")
+        if tables and kind != "dict" and self.c.chance(40):
+            scope.comprehension -= 1
+            return self.over_closures(self.c.pick(tables), kind, depth)
         first = self.iterable(depth)
         mine = [name for name, its in scope.own.items() if its == "int" and name in scope.names]
         if mine and self.c.chance(20):
@@ -499,6 +503,20 @@ class Expressions(Writer):
                 element = self.expression(kind, depth)
         scope.comprehension -= 1
         return f"{element} {loops}"
+
+    def over_closures(self, table: str, kind: str, depth: int) -> str:
+        """Return the inside of a comprehension that calls every closure of a sequence."""
+        self.feature("comprehension over closures")
+        name = self.fresh("c")
+        env = (self.scope.of_kind("env") or ["Env(1, 'x')"])[0]
+        self.cost += self.heaviest * self.repeated() * 3
+        call = f"{name}({self.atom('int')}, {env})"
+        if kind == "str":
+            call = f"str({call})"
+        elif kind == "bool" and self.c.chance(60):
+            call = f"({call} {self.c.pick(COMPARE)} {self.atom('int')})"
+        condition = f" if {name} is not None" if self.c.chance(20) else ""
+        return f"{call} for {name} in {table}{condition}"
 
     def finite(self, depth: int) -> str:
         """Return a list that the loop over it cannot make longer."""

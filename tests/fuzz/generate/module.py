@@ -113,7 +113,7 @@ class Module(Functions):
 
     def children(self, most: int = 3) -> list[str]:
         known = self.scope.of_kind("node")
-        return [self.c.pick(known) for _ in range(self.c.below(most) + 1)] if known else []
+        return [self.c.pick(known[-3:]) for _ in range(self.c.below(most) + 1)] if known else []
 
     def factory(self) -> str:
         """A closure made by a factory that captures constants, children and a cell that may be rebound."""
@@ -258,6 +258,11 @@ class Module(Functions):
             with self.indented():
                 self.emit("return self.kept * 2")
             sort = self.c.pick(("", "", "static", "class")) if not called else ""
+            if base:
+                self.emit("def run(self, x, env):")
+                with self.indented():
+                    self.emit(f"trace({self.counter_label()}, x)")
+                    self.emit(f"return super().run(x, env) {self.c.pick('+-')} 1")
             self.method_body(shape, base, slots, called, sort, bool(child))
         maker = f"{shape}({self.atom('int')}, {child[0] if child else 'None'})"
         instance = self.fresh("thing")
@@ -281,6 +286,8 @@ class Module(Functions):
                 self.feature("attribute load")
                 self.emit(f"{value} = self.{self.c.pick(('kept', 'double', 'kept' if slots else 'level'))}")
                 scope.add(value, "int")
+                if self.c.chance(60):
+                    self.emit(f"trace({self.counter_label()}, {value})")
                 if child and self.c.chance(70):
                     held = self.fresh("c")
                     self.emit(f"{held} = self.child")

@@ -53,10 +53,11 @@ class Statements(Expressions):
         kind = self.c.pick(("int", "int", "str", "list", "set", "object"))
         mine = [name for name, its in self.scope.writable.items() if its == kind]
         envs = self.scope.of_kind("env")
-        if self.c.below(3) == 2 and envs:
+        if self.c.below(2) and envs:
             self.feature("augmented assignment to an attribute or element")
             target = self.c.pick((f"{envs[0]}.n", f"{envs[0]}.items[0]", f"{envs[0]}.table['b']",
-                                  f"{envs[0]}.items[-1]", f"{envs[0]}.table[{self.expression('str', 1)}]"))
+                                  f"{envs[0]}.items[trace({self.counter_label()}, 0)]",
+                                  f"{envs[0]}.table[trace({self.counter_label()}, {self.expression('str', 0)})]"))
             self.emit(f"{target} {self.c.pick(('+=', '-=', '%=', '|='))} {self.small(2)}")
             return
         if not mine:
@@ -120,6 +121,13 @@ class Statements(Expressions):
             self.scope.add(second, "int")
             self.scope.add(third, "int")
 
+    def declared_global(self) -> str | None:
+        """Return a global that this function has declared as its own to write, if any."""
+        for name in self.scope.writable:
+            if name.startswith("G") and self.scope.flavour == "function":
+                return name
+        return None
+
     def of_length(self, kind: str, length: int) -> str:
         """Return a sequence of the length, or of another one now and then."""
         if self.rarely_wrong():
@@ -138,6 +146,10 @@ class Statements(Expressions):
                 self.emit(f"{envs[0]}.extra = {self.atom('object')}")
                 self.emit(f"trace({self.counter_label()}, {envs[0]})")
             self.emit(f"del {envs[0]}.extra")
+            return
+        if form == 2 and self.wrong and self.c.below(4) == 3 and self.declared_global():
+            self.feature("global deleted")
+            self.emit(f"del {self.declared_global()}")
             return
         if form == 4 and scope.of_kind("dict"):
             self.feature("subscript delete")
