@@ -83,21 +83,26 @@ class Specialize(Candidate):
 
 
 class Reference(Candidate):
-    """Every function run by the reference interpreter of the IR."""
+    """Every function lifted to IR and run by the reference interpreter."""
 
     name = "reference"
-    frames = False
-    teardown = False
 
     def __init__(self, backend: str = "bytecode") -> None:
         super().__init__(backend)
-        from lineiform.ir import interpret
+        from lineiform.ir.interpret import interpret_tree
+        from lineiform.lift.python import lift
 
-        self._interpret = interpret
+        self._interpret_tree, self._lift = interpret_tree, lift
 
-    def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
-        self.counts["roots"] += 1
-        return self._interpret.callable_for(root)
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        def refused(kept: types.CodeType, error: Any) -> None:
+            self.counts[f"code kept: {getattr(error, 'reason', error)}"] += 1
+
+        def done(lifted: types.CodeType) -> None:
+            self.counts["code lifted and interpreted"] += 1
+
+        result: types.CodeType = self._interpret_tree(code, self._lift, refused, done)
+        return result
 
 
 CANDIDATES: dict[str, type[Candidate]] = {
