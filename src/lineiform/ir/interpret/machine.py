@@ -9,6 +9,7 @@ of the call.  While an exception is being handled the walk goes on inside a real
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from types import CellType, CodeType, FrameType, FunctionType
 from typing import Any, Final, NamedTuple
@@ -34,6 +35,15 @@ class Unbound:
 
 
 UNBOUND: Final = Unbound()
+
+
+class _State(threading.local):
+    """The activation that runs in this thread."""
+
+    innermost: Activation | None = None
+
+
+_STATE: Final = _State()
 
 
 class Defect(InvalidIR):
@@ -187,7 +197,10 @@ class Activation:
         # A dictionary, because it lets its values go in order, as a frame does; a list begins at its end.
         self.variables: dict[int, Any] = dict.fromkeys(range(len(program.function.variables)), UNBOUND)
         self.environment: dict[Value, Any] = {}
+        free = [n for n, variable in enumerate(self.function.variables) if variable.kind == "free"]
+        self.variables.update(zip(free, closure, strict=False))
         self.frames: dict[int, FrameType] = {}
+        self.caller: Activation | None = None
 
     def call(self, arguments: list[Any]) -> Any:
         """Run from the entry.  ``arguments`` is emptied.  Raises what the function raises."""
@@ -198,7 +211,11 @@ class Activation:
                 self.variables[param.variable] = argument
         argument = None
         self.drop(self.program.unused[entry])
-        outcome = self.run(entry, 0)
+        self.caller, _STATE.innermost = _STATE.innermost, self
+        try:
+            outcome = self.run(entry, 0)
+        finally:
+            _STATE.innermost, self.caller = self.caller, None
         self.release()
         if isinstance(outcome, Return):
             return outcome.value
@@ -319,9 +336,23 @@ class Activation:
             scope_index, position = scope.parent, scope.call_position
 
     def frame(self, scope_index: int, code: CodeType) -> FrameType:
+        """A frame object for one scope.  It keeps the callers' frames alive, as ``f_back`` does."""
         if scope_index not in self.frames:
-            self.frames[scope_index] = frame_for(code, self.variables, self.globals)
+            pending = []
+            activation = self.caller
+            while activation is not None and 0 not in activation.frames:
+                pending.append(activation)
+                activation = activation.caller
+            back = None if activation is None else activation.frames[0]
+            for activation in reversed(pending):
+                if activation.function.code is not None:
+                    back = activation.add_frame(0, activation.function.code, back)
+            self.add_frame(scope_index, code, back)
         return self.frames[scope_index]
+
+    def add_frame(self, scope_index: int, code: CodeType, back: FrameType | None) -> FrameType:
+        self.frames[scope_index] = frame = frame_for(code, self.variables, back, self.globals)
+        return frame
 
     def release(self) -> None:
         """Let the variables go in order, as a frame does, unless a traceback keeps the frame."""

@@ -55,12 +55,12 @@ def add_entry(exception: BaseException, frame: FrameType, line: int) -> None:
     set_traceback(exception, TracebackType(traceback_of(exception), frame, -1, line))
 
 
-def _template(variables: Any) -> Any:
+def _template(variables: Any, back: FrameType | None) -> Any:
     yield
 
 
-def frame_for(code: CodeType, variables: Any, namespace: dict[str, Any]) -> FrameType:
-    """A frame object that is named like ``code`` and keeps ``variables`` alive, as the real frame would.
+def frame_for(code: CodeType, variables: Any, back: FrameType | None, namespace: dict[str, Any]) -> FrameType:
+    """A frame object named like ``code`` that keeps ``variables`` and ``back`` alive, as a real one does.
 
     It is that of a generator which never starts, because such a frame has no link to its caller.
     """
@@ -70,7 +70,7 @@ def frame_for(code: CodeType, variables: Any, namespace: dict[str, Any]) -> Fram
         co_filename=code.co_filename,
         co_firstlineno=code.co_firstlineno,
     )
-    frame: FrameType = FunctionType(named, namespace)(variables).gi_frame
+    frame: FrameType = FunctionType(named, namespace)(variables, back).gi_frame
     return frame
 
 
