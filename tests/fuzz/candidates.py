@@ -83,9 +83,10 @@ class Specialize(Candidate):
 
 
 class Reference(Candidate):
-    """Every function lifted to IR and run by the reference interpreter."""
+    """Every function lifted to IR and run by the reference interpreter, whose frames are its own."""
 
     name = "reference"
+    frames = False
 
     def __init__(self, backend: str = "bytecode") -> None:
         super().__init__(backend)

@@ -131,7 +131,11 @@ def run(
             of_program = program_seed(seed, number)
             number += 1
             program = generate(Choices(of_program))
-            code = compile_program(program.source)
+            try:
+                code = compile_program(program.source)
+            except SyntaxError:
+                tally.counts["set aside: does not compile"] += 1
+                continue
             if matrix is not None:
                 matrix.add(program, code)
             tally.programs += 1

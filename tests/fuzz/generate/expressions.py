@@ -34,7 +34,7 @@ class Expressions(Writer):
             return self.atom(kind)
         if self.wrong and self.c.below(self.wrong) == self.wrong - 1:
             self.feature("expression of a wrong kind")
-            kind = self.c.pick(KINDS)
+            return f"({self.c.pick(TABLES[self.c.pick(KINDS)])(self, depth - 1)})"  # a number may be followed by a dot
         return str(self.c.pick(TABLES[kind])(self, depth - 1))
 
     def atom(self, kind: str) -> str:
