@@ -13,7 +13,7 @@ HEADINGS = {
     variants.RESIDUAL: "residual by hand",
     variants.PYPY: "PyPy",
 }
-COSTS = ("speedup ms", "first pass ms", "code bytes")
+COSTS = ("speedup ms", "first call us", "code bytes")
 
 
 class Notes:
@@ -82,11 +82,11 @@ def cell(value: dict[str, Any] | None, notes: Notes) -> str:
 
 
 def costs(value: dict[str, Any]) -> list[str]:
-    """What the unfrozen unit cost: milliseconds to speed up and of the first pass, bytes of code."""
-    speedup, first, size = (value.get(name) for name in ("speedup_ms", "first_ms", "code_bytes"))
+    """What the unfrozen unit cost: milliseconds to speed up, microseconds of the first call, bytes of code."""
+    speedup, first, size = (value.get(name) for name in ("speedup_ms", "first_call_ms", "code_bytes"))
     return [
         "" if speedup is None else f"{speedup:.1f}",
-        "" if first is None else f"{first:.2f}",
+        "" if first is None else f"{first * 1000:.1f}",
         "" if size is None else str(size),
     ]
 

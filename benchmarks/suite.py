@@ -99,7 +99,7 @@ def fill(row: Row, prepared: dict[str, variants.Prepared], samples: dict[str, me
             row["columns"][column].update(
                 variants.summary(facts()),
                 speedup_ms=milliseconds(prepared[column].speedup_seconds),
-                first_ms=milliseconds(prepared[column].first_seconds),
+                first_call_ms=milliseconds(prepared[column].first_seconds),
             )
 
 
