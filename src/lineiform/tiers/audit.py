@@ -15,10 +15,10 @@ import atexit
 import sys
 
 from ..errors import FrozenError
+from . import machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Callable
     from typing import Any
     from weakref import WeakMethod
@@ -73,108 +73,65 @@ def _python_hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 # -- the same in machine code --------------------------------------------------------------------------------
-# The page of code is followed by a page of data: +0 whether the hook is on, +8 and +16 the type and value of
-# the exception to raise.  Both pages stay mapped until the process ends.
-
-_PAGE = 4096
-
-
-def _text(four: str) -> bytes:
-    return four.encode("ascii")
-
+# Words of data: 0 whether the hook is on; 1 and 2 the type and value of the exception to raise.
 
 def _machine_code(data: int, callback: int, set_error: int) -> bytes:
     """int hook(const char *event, PyObject *args, void *unused), System V calling convention."""
-    def address(value: int) -> bytes:
-        return value.to_bytes(8, "little")
-
-    refuse = (
-        b"\x48\x83\xec\x08"                          # sub rsp, 8
-        b"\x48\xb8" + address(callback) +             # mov rax, callback
-        b"\xff\xd0"                                  # call rax
-        b"\x85\xc0"                                  # test eax, eax
-        b"\x74\x21"                                  # je out (33 bytes on)
-        b"\x48\xb8" + address(data) +                 # mov rax, data
-        b"\x48\x8b\x78\x08"                          # mov rdi, [rax + 8]
-        b"\x48\x8b\x70\x10"                          # mov rsi, [rax + 16]
-        b"\x48\xb8" + address(set_error) +            # mov rax, PyErr_SetObject
-        b"\xff\xd0"                                  # call rax
-        b"\x83\xc8\xff"                              # or eax, -1
-        b"\x48\x83\xc4\x08\xc3"                      # out: add rsp, 8; ret
-    )
-    nothing = b"\x31\xc0\xc3"                         # xor eax, eax; ret
-    # Each row: code before a conditional jump (opcode) to 'call' or 'nothing'.
-    sys_part = [(b"\x8b\x47\x04\x3d" + _text("sett"), b"\x74", "call"),
-                (b"\x3d" + _text("setp"), b"\x74", "call"),
-                (b"\x3d" + _text("moni"), b"\x74", "call"),
-                (b"", b"\xeb", "nothing")]
-    object_part = [(b"\x3d" + _text("obje"), b"\x75", "nothing"),
-                   (b"\x81\x7f\x04" + _text("ct._"), b"\x75", "nothing"),
-                   (b"\x8b\x47\x08\x3d" + _text("_set"), b"\x74", "call"),
-                   (b"\x3d" + _text("_del"), b"\x74", "call"),
-                   (b"", b"\xeb", "nothing")]
-    start = [(b"\x48\xb8" + address(data) + b"\x80\x38\x00", b"\x74", "nothing"),
-             (b"\x8b\x07\x3d" + _text("sys."), b"\x75", "object")]
-    rows = [*start, *sys_part, *object_part]
-    offsets, position = [], 0
-    for before, _, _ in rows:
-        offsets.append(position)
-        position += len(before) + 2
-    places = {"object": offsets[len(start) + len(sys_part)], "nothing": position,
-              "call": position + len(nothing)}
-    code = b""
-    for before, jump, target in rows:
-        end = len(code) + len(before) + 2
-        code += before + jump + (places[target] - end).to_bytes(1, "little", signed=True)
-    return code + nothing + refuse
+    code = machine.Assembler()
+    code.load("48b8", data)("803800").jump("74", "nothing")            # is the hook on?
+    code("8b07").compare_text("3d", "sys.").jump("75", "object")
+    code("8b4704").compare_text("3d", "sett").jump("74", "call")
+    code.compare_text("3d", "setp").jump("74", "call")
+    code.compare_text("3d", "moni").jump("74", "call")
+    code.jump("eb", "nothing")
+    code.label("object").compare_text("3d", "obje").jump("75", "nothing")
+    code.compare_text("817f04", "ct._").jump("75", "nothing")
+    code("8b4708").compare_text("3d", "_set").jump("74", "call")
+    code.compare_text("3d", "_del").jump("74", "call")
+    code.label("nothing")("31c0c3")                                    # return 0
+    code.label("call")("4883ec08").load("48b8", callback)("ffd085c0").jump("74", "out")
+    code.load("48b8", data)("488b7808488b7010").load("48b8", set_error)("ffd083c8ff")
+    code.label("out")("4883c408c3")
+    return code.finish()
 
 
 def _install_native() -> bool:
     """Whether the hook of machine code could be installed."""
-    import platform
-
-    if sys.platform != "linux" or platform.machine() != "x86_64" or sys.maxsize < 1 << 32:
+    if not machine.available():
         return False
     try:
         import ctypes
-        import mmap
 
-        memory = mmap.mmap(-1, 2 * _PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        return _fill_and_install(ctypes, memory)
-    except (ImportError, OSError, AttributeError, ValueError):
+        pages = machine.Pages()
+        words = pages.words(3)
+        called = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_callback(ctypes, words))
+        callback = ctypes.cast(called, ctypes.c_void_p).value or 0
+        hook = pages.add(_machine_code(pages.data, callback, machine.address_of("PyErr_SetObject")))
+        pages.seal()
+        add = ctypes.pythonapi.PySys_AddAuditHook
+    except (ImportError, OSError, AttributeError, ValueError, OverflowError):
         return False
+    _kept.extend((called, words))
+    atexit.register(words.__setitem__, 0, 0)
+    words[0] = 1
+    add.argtypes, add.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int
+    return bool(add(hook, None) == 0)
 
 
-def _fill_and_install(ctypes: Any, memory: mmap.mmap) -> bool:
-    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))  # mapped for as long as the process lives
-    data = base + _PAGE
-    words = (ctypes.c_uint64 * 3).from_address(data)
-    values: list[FrozenError] = []
+def _callback(ctypes: Any, words: Any) -> Callable[[bytes, int | None], int]:
+    """What the machine code calls for an event that is heard; 1 refuses the operation."""
+    refusal: list[FrozenError] = []
 
     def callback(event: bytes, arguments: int | None) -> int:
         try:
             given = () if not arguments else ctypes.cast(arguments, ctypes.py_object).value
             _tell(event.decode("ascii", "replace"), given)
         except FrozenError as error:
-            values[:] = [error]  # alive until the next one
+            refusal[:] = [error]  # alive until the next one
             words[1], words[2] = id(type(error)), id(error)
             return 1
         except BaseException:
             return 0
         return 0
 
-    called = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(callback)
-    set_error = ctypes.cast(ctypes.pythonapi.PyErr_SetObject, ctypes.c_void_p).value
-    code = _machine_code(data, ctypes.cast(called, ctypes.c_void_p).value, set_error)
-    memory[:len(code)] = code
-    protect = ctypes.CDLL(None, use_errno=True).mprotect
-    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    if protect(base, _PAGE, 1 | 4) != 0:  # PROT_READ | PROT_EXEC
-        return False
-    _kept.extend((called, callback, words))
-    atexit.register(words.__setitem__, 0, 0)
-    words[0] = 1
-    add = ctypes.pythonapi.PySys_AddAuditHook
-    add.argtypes, add.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int
-    return bool(add(base, None) == 0)
+    return callback

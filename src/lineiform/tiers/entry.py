@@ -36,6 +36,7 @@ import weakref
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 
+from . import stubs, typeflags
 from .hidden import hidden
 
 TYPE_CHECKING = False
@@ -298,11 +299,11 @@ def _choose(entry: Any) -> Any:
     tier.remaining -= 1
     if tier.remaining < 0:
         return tier.decide()
-    plain = tier.plain
-    return tier.callable_original() if plain is None else plain
+    return tier.original
 
 
-_CHOOSE = property(hidden(_choose))
+_choose = hidden(_choose)
+_CHOOSE = property(_choose)
 
 
 class EntryClasses:
@@ -314,9 +315,9 @@ class EntryClasses:
         self.kind = weakref.ref(kind)
         self.settled = _new_class("Entry", (Entry,), _namespace_for(kind))
         self.choosing = _new_class("Entry", (self.settled,), {"__slots__": (), "__call__": _CHOOSE})
-        from . import typeflags
-
         typeflags.enable_vectorcall(self.settled)
+        if stubs.load(partial, _choose):
+            typeflags.enable_vectorcall(self.choosing)
         if kind is FunctionType:
             typeflags.enable_method_descriptor(self.settled)
             typeflags.enable_method_descriptor(self.choosing)
@@ -352,6 +353,7 @@ def make_entry(tier: Tier) -> Entry:
     entry: Entry = partial.__new__(classes_for(type(original)).choosing, _placeholder)
     _set_tier(entry, tier)
     _SET_STATE(entry, (original, _NO_ARGUMENTS, {}, {}))
+    stubs.set_choosing(entry)
     return entry
 
 
@@ -362,6 +364,7 @@ def _placeholder() -> None:
 def settle(entry: Entry, function: Any) -> None:
     """From now on a call of `entry` is a call of `function`, at the price of a partial.  Atomic."""
     _SET_STATE(entry, (function, _NO_ARGUMENTS, {}, {}))
+    stubs.set_settled(entry)
     _SET_CLASS(entry, classes_for(type(_get_tier(entry).original)).settled)
 
 
@@ -370,3 +373,4 @@ def unsettle(entry: Entry) -> None:
     original = _get_tier(entry).original
     _SET_CLASS(entry, classes_for(type(original)).choosing)
     _SET_STATE(entry, (original, _NO_ARGUMENTS, {}, {}))
+    stubs.set_choosing(entry)

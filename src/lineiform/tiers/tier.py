@@ -16,14 +16,13 @@ A tracer or profiler that is switched on suspends every unit until it is gone.
 
 from __future__ import annotations
 
-import sys
 from types import FunctionType, MethodType
 from weakref import ref
 
 from ..errors import NotCompiled
 from . import tracing
 from .dispatch import dispatching
-from .entry import Entry, bind, find_on_type, make_entry, settle, unsettle
+from .entry import Entry, find_on_type, make_entry, settle, unsettle
 from .measure import Measurement
 
 TYPE_CHECKING = False
@@ -38,13 +37,10 @@ if TYPE_CHECKING:
 COUNTING, QUEUED, COMPILING = "counting", "queued", "compiling"
 MEASURING, INSTALLED, ORIGINAL, SUSPENDED = "measuring", "installed", "original", "suspended"
 DISPATCHING = "dispatching"  # the entry of `specialize`: its variants have tiers of their own
-NEVER = sys.maxsize
 #: So often a compilation is tried that runs out of stack.
 STACK_ATTEMPTS = 3
 #: Calls between two looks whether a tracer is gone.
 CALLS_WHILE_TRACED = 256
-#: On 3.11 a call of a callable object through partial would count as one more level of recursion.
-_BIND_OBJECTS = sys.version_info < (3, 12)
 
 
 class Tier:
@@ -57,7 +53,7 @@ class Tier:
     """
 
     __slots__ = ("jit", "original", "pins", "label", "remaining", "state", "unit", "reason", "detail",
-                 "position", "changes", "measurement", "medians", "verdict", "phases", "plain", "dispatch",
+                 "position", "changes", "measurement", "medians", "verdict", "phases", "dispatch",
                  "attempts",
                  "_entry", "__weakref__")
 
@@ -79,9 +75,6 @@ class Tier:
         self.phases: dict[str, float] = {}
         self.dispatch: Dispatch | None = None
         self.attempts = 0
-        self.plain: Any = original
-        if _BIND_OBJECTS and type(find_on_type(type(original), "__call__")) is FunctionType:
-            self.plain = None
         self.remaining = jit.calls_before_compiling(original)
         self._entry: Callable[[], Entry | None] = lambda: None
 
@@ -91,10 +84,6 @@ class Tier:
         return self._entry()
 
     # -- asked by the entry ------------------------------------------------------------------------------
-
-    def callable_original(self) -> Any:
-        """The original, in the form whose call costs the same recursion depth as a plain call."""
-        return bind(self.original, "__call__") if self.plain is None else self.plain
 
     def decide(self) -> Any:
         """What the current call runs, after `remaining` calls; never raises because of us."""
@@ -110,7 +99,7 @@ class Tier:
         except Exception as error:
             self.jit.report_error(self.label, error)
             self.give_up("internal-error", type(error).__name__)
-        return self.callable_original()
+        return self.original
 
     def before_write(self, name: str) -> None:
         """An attribute of the original is about to be written through the entry; may raise FrozenError."""
@@ -243,12 +232,7 @@ class Tier:
     def run_original(self) -> None:
         """From now on calls run the original at the price of a partial, without counting."""
         entry = self.entry
-        if entry is None:
-            return
-        if self.plain is None:
-            self.remaining = NEVER
-            unsettle(entry)
-        else:
+        if entry is not None:
             settle(entry, self.original)
 
     def give_up(self, reason: str, detail: str = "", position: str | None = None) -> None:

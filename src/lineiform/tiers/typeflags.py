@@ -32,8 +32,8 @@ def _set_flag(cls: type, flag: int) -> bool:
 
 
 def enable_vectorcall(cls: type) -> bool:
-    """Let calls of instances of `cls` (a subclass of partial that defines no `__call__`) use vectorcall."""
-    return "__call__" not in cls.__dict__ and _set_flag(cls, HAVE_VECTORCALL)
+    """Let calls of instances of `cls`, a subclass of partial, use the vectorcall address in the instance."""
+    return _set_flag(cls, HAVE_VECTORCALL)
 
 
 def enable_method_descriptor(cls: type) -> bool:
