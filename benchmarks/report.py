@@ -82,7 +82,7 @@ def cell(value: dict[str, Any] | None, notes: Notes) -> str:
 
 
 def costs(value: dict[str, Any]) -> list[str]:
-    """What the unfrozen unit cost: milliseconds to speed up, microseconds of the first call, bytes of code."""
+    """What the unfrozen unit cost: ms to speed up, microseconds of the first call, bytes of code."""
     speedup, first, size = (value.get(name) for name in ("speedup_ms", "first_call_ms", "code_bytes"))
     return [
         "" if speedup is None else f"{speedup:.1f}",
