@@ -335,6 +335,12 @@ def function_globals(f: types.FunctionType) -> dict[str, Any]:
     return namespace
 
 
+def function_builtins(f: types.FunctionType) -> dict[str, Any]:
+    """The dict that a Python function searches after its globals (raises no audit event)."""
+    namespace: dict[str, Any] = _read_builtins(f)
+    return namespace
+
+
 def function_closure(f: types.FunctionType) -> tuple[types.CellType, ...]:
     """The cells of a Python function, in the order of `co_freevars` (raises no audit event)."""
     closure: tuple[types.CellType, ...] | None = _read_closure(f)
