@@ -84,6 +84,8 @@ class FlowGraph:
         self._split()
         self.reached = self._reach()
         self.entry_is_join = bool(self.regions[0].edges)
+        if self.entry_is_join:
+            self.regions[0].edges += 1  # from the start of the function
         self.prefix = 0 if self.entry_is_join else prefix
         self._live()
         self.varying = self._varying()

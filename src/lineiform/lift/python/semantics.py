@@ -14,6 +14,7 @@ from lineiform.ir.function import Block, Op, Target, Value
 from lineiform.ir.ops import BINARY_OPERATORS, COMPARE_OPERATORS, CONVERSIONS, INTRINSICS
 
 from .decode import Malformed
+from .ssa import CELL, DICT, LIST, SET
 
 if TYPE_CHECKING:
     from .lifter import Lifter
@@ -302,6 +303,7 @@ def load_fast_and_clear(lifter: Lifter, arg: int) -> None:
     """Push the value, bound or not, and leave the variable without one."""
     value = lifter.current[arg]
     lifter.stack.append(value)
+    lifter.cleanup.saves = True
     if value is not lifter.unbound:
         lifter.cleanup.moves.append((_kill(lifter, arg), value))
 
@@ -335,26 +337,22 @@ def copy_free_vars(lifter: Lifter, arg: int) -> None:
         lifter.current[first + index] = lifter.emit("py.free_cell", index=index).results[0]
 
 
-def load_closure(lifter: Lifter, arg: int) -> None:
-    lifter.stack.append(lifter.current[arg])
-
-
 def load_deref(lifter: Lifter, arg: int) -> None:
     cell, name = lifter.current[arg], lifter.function.variables[arg].name
     lifter.stack.append(lifter.emit("py.load_cell", [cell], name=name).results[0])
-    lifter.cleanup.cells.append(cell)
+    lifter.cleanup.demand(cell, CELL)
 
 
 def store_deref(lifter: Lifter, arg: int) -> None:
     cell = lifter.current[arg]
     lifter.emit("py.store_cell", [lifter.pop(), cell])
-    lifter.cleanup.cells.append(cell)
+    lifter.cleanup.demand(cell, CELL)
 
 
 def delete_deref(lifter: Lifter, arg: int) -> None:
     cell, name = lifter.current[arg], lifter.function.variables[arg].name
     lifter.emit("py.delete_cell", [cell], name=name)
-    lifter.cleanup.cells.append(cell)
+    lifter.cleanup.demand(cell, CELL)
 
 
 # -- attributes and globals with a NULL for the call that follows ------------------------------------
@@ -459,7 +457,7 @@ def intrinsic_1(lifter: Lifter, arg: int, names: tuple[str, ...]) -> None:
     if name == "unary_positive":
         unary(lifter, 0, "pos")
     elif name == "list_to_tuple":
-        plain(lifter, 0, "py.list_to_tuple", 1)
+        list_to_tuple(lifter, 0)
     else:
         _intrinsic(lifter, name, 1, "CALL_INTRINSIC_1")
 
@@ -511,26 +509,55 @@ def set_function_attribute(lifter: Lifter, arg: int) -> None:
 # -- containers --------------------------------------------------------------------------------------
 
 
+KINDS = {
+    "py.list_append": LIST, "py.list_extend": LIST, "py.set_add": SET, "py.set_update": SET,
+    "py.map_add": DICT, "py.dict_update": DICT,
+}  # fmt: skip
+
+
+def _container(lifter: Lifter, depth: int, kind: frozenset[str]) -> Value:
+    """The object under construction at ``depth``, which nothing else may name."""
+    value = lifter.peek(depth)
+    lifter.cleanup.demand(value, kind)
+    if value in lifter.current or lifter.stack.count(value) > 1:
+        raise Malformed("a container under construction is used twice")
+    return value
+
+
 def extend(lifter: Lifter, arg: int, name: str, count: int) -> None:
     """Pop ``count`` operands for the container ``arg`` slots below; its slot gets the op's result."""
     operands = lifter.pop_many(count)
-    container = lifter.peek(arg)
+    container = _container(lifter, arg, KINDS[name])
     lifter.stack[-arg] = lifter.emit(name, [container, *operands]).results[0]
 
 
 def dict_merge(lifter: Lifter, arg: int, below: int) -> None:
     """Keywords of a call; its callee lies ``below`` slots below the dict."""
     mapping = lifter.pop()
-    target = lifter.peek(arg)
+    target = _container(lifter, arg, DICT)
     callee = lifter.peek(arg + below)
     lifter.stack[-arg] = lifter.emit("py.dict_merge", [target, mapping, callee]).results[0]
 
 
+def list_to_tuple(lifter: Lifter, arg: int) -> None:
+    value = lifter.pop()
+    lifter.cleanup.demand(value, LIST)
+    lifter.stack.append(lifter.emit("py.list_to_tuple", [value]).results[0])
+
+
 def unpack_sequence(lifter: Lifter, arg: int) -> None:
+    _check_room(lifter, arg)
     lifter.stack += reversed(lifter.emit("py.unpack_sequence", [lifter.pop()], count=arg).results)
 
 
+def _check_room(lifter: Lifter, count: int) -> None:
+    """Nothing is unpacked that the value stack of the code object cannot hold."""
+    if count > lifter.code.co_stacksize:
+        raise Malformed("value stack overflow")
+
+
 def unpack_ex(lifter: Lifter, arg: int) -> None:
+    _check_room(lifter, (arg & 255) + (arg >> 8))
     op = lifter.emit("py.unpack_ex", [lifter.pop()], before=arg & 255, after=arg >> 8)
     lifter.stack += reversed(op.results)
 

@@ -17,7 +17,14 @@ from .decode import Malformed
 
 _CONSTANT = frozenset({"py.const", "py.unbound"})
 _IDLE = frozenset({"py.const", "py.unbound", "py.from_i1", "i1.const"})
-_CELL_MAKERS = frozenset({"py.make_cell", "py.free_cell"})
+_TAKES_UNBOUND = frozenset({"py.bind", "py.make_cell", "py.check_bound"})
+CELL = frozenset({"py.make_cell", "py.free_cell"})
+LIST = frozenset({"py.build_list", "py.list_append", "py.list_extend"})
+SET = frozenset({"py.build_set", "py.set_add", "py.set_update"})
+DICT = frozenset(
+    {"py.build_map", "py.build_const_key_map", "py.map_add", "py.dict_update", "py.dict_merge"}
+)
+"""The ops that make an object of a kind that CPython does not check, because its compiler knows."""
 
 
 class Cleanup:
@@ -25,7 +32,8 @@ class Cleanup:
 
     ``arrivals``: for each block the edges that carry arguments.  ``unbound``: the one unbound value.
     ``checks``: ``py.check_bound`` ops.  ``moves``: ``py.kill`` ops of variables that were put aside, with
-    the value that was.  ``cells``: values that are used as cells.
+    the value that was.  ``saves``: whether any variable was put aside.  ``kinds``: values that must come
+    from certain ops (``CELL``, ``LIST``, ``SET``, ``DICT``).
     """
 
     def __init__(self, function: Function) -> None:
@@ -34,14 +42,16 @@ class Cleanup:
         self.arrivals: dict[Block, list[Target]] = {}
         self.checks: list[Op] = []
         self.moves: list[tuple[Op, Value]] = []
-        self.cells: list[Value] = []
+        self.saves = False
+        self.kinds: dict[frozenset[str], list[Value]] = {}
         self.replaced: dict[Value, Value] = {}
         self.dropped: set[Op] = set()
 
     def run(self) -> None:
-        """Do all of it.  Raises Malformed when something that is no cell is used as one."""
-        self._check_cells()
-        if self.checks or self.moves or self._unbound_travels():
+        """Do all of it.  Raises Malformed when an object is not of the kind that an op needs."""
+        for makers, values in self.kinds.items():
+            self._check_kind(makers, values)
+        if self.checks or self.saves or self._unbound_travels():
             self._settle_unbound()
         if self.dropped:
             self._drop_ops()
@@ -60,22 +70,26 @@ class Cleanup:
         replaced[value] = found
         return found
 
-    # -- cells -----------------------------------------------------------------------------------
+    # -- kinds of objects ----------------------------------------------------------------------------
 
-    def _check_cells(self) -> None:
-        pending = list(dict.fromkeys(self.cells))
+    def demand(self, value: Value, makers: frozenset[str]) -> None:
+        """Note that ``value`` must come from one of ``makers``."""
+        self.kinds.setdefault(makers, []).append(value)
+
+    def _check_kind(self, makers: frozenset[str], values: list[Value]) -> None:
+        pending = list(dict.fromkeys(values))
         seen = set(pending)
         while pending:
             value = pending.pop()
             owner = value.owner
             if isinstance(owner, Block):
                 sources = self._sources(owner, value.index)
-            elif owner.name in _CELL_MAKERS:
+            elif owner.name in makers:
                 continue
             else:
                 sources = owner.operands if owner.name == "py.check_bound" else []
             if not sources:
-                raise Malformed("something that is no cell is used as one")
+                raise Malformed("an object of the wrong kind is used as a cell or a container")
             for source in sources:
                 if source not in seen:
                     seen.add(source)
@@ -96,6 +110,8 @@ class Cleanup:
     def _settle_unbound(self) -> None:
         """Find the parameters that may be unbound, and among them those that always are."""
         maybe = self._reached_from_unbound()
+        if self.saves:
+            self._refuse_unbound_operands(maybe)
         for check in self.checks:
             if check.operands[0] not in maybe:
                 self.replaced[check.results[0]] = check.operands[0]
@@ -109,6 +125,12 @@ class Cleanup:
         for kill, value in self.moves:
             if value in always:
                 self.dropped.add(kill)
+
+    def _refuse_unbound_operands(self, maybe: set[Value]) -> None:
+        """What was put aside may be unbound and can only be put back."""
+        for op in self.function.ops():
+            if op.name not in _TAKES_UNBOUND and not maybe.isdisjoint(op.operands):
+                raise Malformed("a value that may be unbound is used as an object")
 
     def _reached_from_unbound(self) -> set[Value]:
         assert self.unbound is not None

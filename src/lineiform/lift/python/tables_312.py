@@ -38,7 +38,7 @@ TABLE = Table(
         **COMMON,
         **SHARED_WITH_313,
         "KW_NAMES": Row(s.set_keyword_names),
-        "LOAD_CLOSURE": Row(s.load_closure, accesses=READ),
+        "LOAD_CLOSURE": Row(s.load_fast, accesses=READ),
         "LOAD_GLOBAL": Row(s.load_global, (False,)),
         "LOAD_ATTR": Row(s.load_attr, (False,)),
         "LOAD_SUPER_ATTR": Row(s.load_super_attr, (False,)),
