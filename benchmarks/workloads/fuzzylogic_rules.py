@@ -2,6 +2,8 @@
 
 The user wraps the resulting `Set`, a callable object whose `func` is a tree of closures; min and max run over
 generator expressions.
+
+The residuals follow version 1.5, where an inversion is a `float`; under 1.2 it may be an equal `int`.
 """
 
 from __future__ import annotations
