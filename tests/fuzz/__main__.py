@@ -154,7 +154,7 @@ class Parent:
         for name, count in sorted(self.programs.items()):
             print(f"{count:>9} programs on {name}")
         for name, count in sorted(self.counts.items()):
-            print(f"{count:>9} {name}")
+            print(f"{count:>9} {name[:180]}")
         print(f"{sum(self.programs.values())} programs in all, {self.counts['mismatches']} mismatches")
 
 

@@ -7,11 +7,13 @@ set aside; every other difference is a mismatch.
 from __future__ import annotations
 
 import gc
+import re
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from .candidates import Candidate
@@ -41,6 +43,34 @@ class Mismatch:
             if want != got:
                 return f"observation {number}\n  CPython:   {_first(want, got)}\n  candidate: {_first(got, want)}"
         return f"CPython made {len(self.expected)} observations, the candidate {len(self.actual)}"
+
+
+    def signature(self) -> str:
+        """Return a text that mismatches of one origin are likely to share: no names, no numbers."""
+        if self.kind == "compiler":
+            return str(self.expected)
+        for want, got in zip(self.expected, self.actual):
+            if want != got:
+                return " / ".join(_outline(one, other) for one, other in ((want, got), (got, want)))
+        return "more or fewer observations"
+
+
+def _outline(one: Any, other: Any) -> str:
+    """Reduce an observation to the kind of its outcome, or of the first event that differs."""
+    if isinstance(one, tuple) and len(one) == 3 and isinstance(one[2], list) and isinstance(other[2], list):
+        if one[1] != other[1]:
+            raised = one[1][0] == "raised" and isinstance(one[1][1], tuple)
+            shown = one[1][1][:2] if raised else ()
+            if raised and other[1][0] == "raised" and shown == other[1][1][:2]:
+                shown = ("same exception, other details", *[part[0] for part in one[1][1][2:]])
+            return DETAILS.sub("_", f"{one[0]} {one[1][0]} {shown}")
+        pairs = zip_longest(one[2], other[2])
+        event = next((mine for mine, its in pairs if mine != its), None)
+        return f"{one[0]} event {event and event[0]}"
+    return str(one[0]) if isinstance(one, tuple) and one else type(one).__name__
+
+
+DETAILS = re.compile(r"\b[A-Za-z]*\d+\b")
 
 
 def _first(one: Any, other: Any) -> str:

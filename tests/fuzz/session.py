@@ -65,18 +65,19 @@ def many(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run programs until the limits, shrinking and writing each mismatch."""
     candidate = candidates.make(options.mode, options.backend)
     matrix = Matrix()
-    failures = 0
-    places: Counter[str] = Counter()
+    shown: list[str] = []
+    origins: Counter[str] = Counter()
 
     def found(mismatch: engine.Mismatch) -> bool:
-        nonlocal failures
-        if mismatch.kind == "compiler":
-            places[f"compiler failed: {mismatch.expected}"] += 1
-            if places[f"compiler failed: {mismatch.expected}"] > 1:
-                return True  # shown once already
-        failures += 1
-        handle(mismatch, candidate, options)
-        return failures < int(options.mismatches)
+        """Show a mismatch unless one that looks the same was shown before."""
+        origin = mismatch.signature()
+        origins[f"mismatches like: {origin}"] += 1
+        if origins[f"mismatches like: {origin}"] == 1:
+            small = report.shrunk(mismatch, candidate, options.shrink_seconds)
+            if small.signature() not in shown:
+                handle(small, options)
+            shown.extend((origin, small.signature()))
+        return len(shown) < 2 * int(options.mismatches)
 
     tally = engine.run(
         candidate, seed=options.seed, first=options.first, programs=options.programs, seconds=options.seconds,
@@ -84,14 +85,13 @@ def many(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )  # fmt: skip
     print(f"Python {version()}, {options.mode}: {tally.programs} programs in {tally.seconds:.1f} s, "
           f"{tally.programs / max(tally.seconds, 1e-9):.0f}/s", flush=True)  # fmt: skip
-    counts = tally.counts + candidate.counts + places
+    counts = tally.counts + candidate.counts + origins
     data = matrix.as_data() | {"known": known_opcodes()}
-    return {"programs": tally.programs, "counts": counts, "failures": failures, "matrix": data}
+    return {"programs": tally.programs, "counts": counts, "failures": len(shown) // 2, "matrix": data}
 
 
-def handle(mismatch: engine.Mismatch, candidate: candidates.Candidate, options: argparse.Namespace) -> None:
-    """Make a mismatch small, print it, and write it to the corpus."""
-    small = report.shrunk(mismatch, candidate, options.shrink_seconds)
+def handle(small: engine.Mismatch, options: argparse.Namespace) -> None:
+    """Print a mismatch that was made small and write it to the corpus."""
     path = report.write(small, options.mode, options.corpus or report.CORPUS)
     print(report.show(small, options.mode))
     print(f"written to {path}\n", flush=True)
@@ -112,6 +112,6 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
             print("no mismatch", file=sys.stderr)
         else:
             mismatch.seed = options.program
-            handle(mismatch, candidate, options)
+            handle(report.shrunk(mismatch, candidate, options.shrink_seconds), options)
     counts: Counter[str] = Counter(mismatches=1 if mismatch else 0)
     return {"programs": 1, "counts": counts, "failures": 1 if mismatch else 0}
