@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Optional
 
 from lineiform.ir.function import Position
+from lineiform.lower.bytecode.peephole import simplify
+from lineiform.lower.bytecode.stack_size import stack_size
+from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
 from lineiform.lower.bytecode.target import TARGET
 
 OPCODES = opcode.opmap
@@ -25,64 +28,27 @@ CACHE = 0
 EXTENDED_ARG = OPCODES["EXTENDED_ARG"]
 
 
-class Region(NamedTuple):
-    """Where an exception goes: handler, number of stack slots kept, whether the raising index is pushed."""
-
-    handler: Piece
-    depth: int
-    lasti: bool
-
-
-class Instruction:
-    """One symbolic instruction; ``target`` is the piece that a jump leads to."""
-
-    __slots__ = ("name", "arg", "target", "position", "region", "scope", "offset", "size")
-
-    def __init__(
-        self,
-        name: str,
-        arg: int = 0,
-        position: Position | None = None,
-        region: Region | None = None,
-        target: Piece | None = None,
-        scope: int = 0,
-    ) -> None:
-        self.name = name
-        self.arg = arg
-        self.target = target
-        self.position = position
-        self.region = region
-        self.scope = scope
-        self.offset = 0
-        self.size = 0
-
-
-class Piece:
-    """A labelled run of instructions.  ``JUMP`` is the abstract unconditional jump."""
-
-    __slots__ = ("code", "offset")
-
-    def __init__(self) -> None:
-        self.code: list[Instruction] = []
-        self.offset = 0
-
-
 class Assembled(NamedTuple):
-    """``scopes``: (byte offset, scope of the inlining tree) wherever the scope changes."""
+    """``stack_size``: slots of the value stack that are needed.
+    ``scopes``: (byte offset, scope of the inlining tree) wherever the scope changes."""
 
     code: bytes
     exception_table: bytes
     line_table: bytes
     scopes: tuple[tuple[int, int], ...]
+    stack_size: int
 
 
 def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
     """Lay the pieces out in the given order."""
-    _simplify_jumps(pieces)
+    simplify(pieces)
     _complete_regions(pieces)
+    size = stack_size(pieces)
     _resolve(pieces)
     stream = [instruction for piece in pieces for instruction in piece.code]
-    return Assembled(_encode(stream), _exception_table(stream), _line_table(stream, first_line), _scopes(stream))
+    return Assembled(
+        _encode(stream), _exception_table(stream), _line_table(stream, first_line), _scopes(stream), size
+    )
 
 
 def _scopes(stream: Iterable[Instruction]) -> tuple[tuple[int, int], ...]:
@@ -91,27 +57,6 @@ def _scopes(stream: Iterable[Instruction]) -> tuple[tuple[int, int], ...]:
         if not changes or changes[-1][1] != instruction.scope:
             changes.append((2 * instruction.offset, instruction.scope))
     return tuple(changes)
-
-
-def _simplify_jumps(pieces: Sequence[Piece]) -> None:
-    """Drop jumps to what follows anyway and turn ``if c jump A; jump B; A:`` into ``if not c jump B; A:``."""
-    next_up: set[int] = set()  # labels of the place behind the piece
-    for piece in reversed(pieces):
-        code = piece.code
-        while code and code[-1].name == "JUMP":
-            if id(code[-1].target) in next_up:
-                code.pop()
-            elif len(code) > 1 and code[-2].name in TARGET.inverse and id(code[-2].target) in next_up:
-                jump, branch = code.pop(), code[-1]
-                branch.name, branch.target = TARGET.inverse[branch.name], jump.target
-            else:
-                break
-        if code:
-            next_up = {id(piece)}
-        else:
-            next_up.add(id(piece))
-    for piece in pieces:
-        TARGET.merge_superinstructions(piece.code)
 
 
 _SILENT = frozenset(

@@ -10,6 +10,7 @@ there at any time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lineiform.ir.function import Block, Function, Op, Target, Value, supplied
@@ -33,10 +34,16 @@ class Marker:
 
 UNBOUND = Marker("unbound")
 NULL = Marker("NULL")
+GARBAGE = Marker("garbage")
+"""A slot that nobody needs any more; it goes when the stack is unwound."""
+GARBAGE_OR_NULL = Marker("garbage or NULL")
 Held = Value | Marker
+Contents = list[Held | None]
 
 
 class Edge(NamedTuple):
+    """``op`` number ``index`` of block ``source`` leads to ``target``."""
+
     source: Block
     op: Op
     index: int
@@ -46,39 +53,54 @@ class Edge(NamedTuple):
 class Facts:
     """All facts about ``function``; see the module's docstring.
 
-    ``order``: reachable blocks in reverse postorder.  ``edges``: incoming edges of each block.
-    ``live_in``: for each block the values (without its parameters) that it or its successors use.
+    ``order``: reachable blocks in reverse postorder, the first of two successors first.  ``edges``: incoming edges of each block.
+    ``live_in``: for each block the values (without its parameters, constants and markers) that it or its
+    successors use.
     ``last_use``: for each block value -> 2*i when op ``i`` uses it as an operand for the last time, 2*i+1
     when the handler of op ``i`` or an edge's arguments do, LIVE_OUT when a later block does.
     ``contents``: for each block, variable -> value held on entry (None: unknown).
-    ``uses``: number of uses of each value (being built up or named in a message is not one); ``maybe_unbound``: parameters that can be without a value.
+    ``idle``: parameters that nothing needs; what arrives for them is no use.
+    ``uses``: number of uses of each value (being built up or named in a message is not one).
+    ``maybe_unbound``: values that can be the state of a variable without a value.
     """
 
     def __init__(self, function: Function) -> None:
         self.function = function
         self.rep: dict[Value, Held] = {}
-        self.order = _reverse_postorder(function)
-        self.edges: dict[Block, list[Edge]] = {block: [] for block in self.order}
+        self.order = visiting_order(function)
         self.free = [Marker("free cell", n) for n in range(function.free_count)]
-        self.uses: dict[Held, int] = {}
+        self.idle: set[Value] = set()
         self._represent()
-        self._variables()
+        self.contents = self._variables()
         if self._merge_trivial():
-            self._variables()
+            self.contents = self._variables()
+        self._find_idle()
+        self.edges: dict[Block, list[Edge]] = {block: [] for block in self.order}
+        self.uses: dict[Held, int] = {}
         self._collect()
-        self._liveness()
-        self._unbound()
+        self.live_in: dict[Block, set[Held]] = self._liveness()
+        self.last_use = {block: self._last_uses(block) for block in self.order}
+        self.maybe_unbound: set[Held] = self._unbound()
 
     def of(self, value: Value) -> Held:
         """The representative of ``value``."""
         return self.rep.get(value, value)
+
+    def arguments(self, op: Op, target: Target) -> Iterator[tuple[Value, Held]]:
+        """The parameters that the edge's arguments fill, each with the representative of its argument."""
+        rep, idle = self.rep, self.idle
+        for param, argument in zip(target.block.params[supplied(op, target) :], target.args, strict=True):
+            if param not in idle and param not in rep:
+                yield param, rep.get(argument, argument)
+
+    # -- which values are one ------------------------------------------------------------------------
 
     def _represent(self) -> None:
         rep = self.rep
         for block in self.order:
             for op in block.ops:
                 name = op.spec.name
-                if name in _SAME or op.spec.effects & THREADS:
+                if name == "py.from_i1" or op.spec.effects & THREADS:
                     rep[op.results[0]] = rep.get(op.operands[0], op.operands[0])
                 elif name == "py.push_exc_info":
                     rep[op.results[1]] = rep.get(op.operands[0], op.operands[0])
@@ -94,9 +116,9 @@ class Facts:
         for block in self.order:
             for op in block.ops:
                 for target in op.edges():
-                    for param, argument in zip(target.block.params[supplied(op, target) :], target.args):
+                    for param, argument in self.arguments(op, target):
                         if param.variable is None:
-                            arriving.setdefault(param, set()).add(self.of(argument))
+                            arriving.setdefault(param, set()).add(argument)
         for param, values in arriving.items():
             values.discard(param)
             if len(values) == 1:
@@ -107,6 +129,27 @@ class Facts:
                     self.rep[param] = value
                     merged = True
         return merged
+
+    # -- uses ----------------------------------------------------------------------------------------
+
+    def _find_idle(self) -> None:
+        """Parameters that no op uses, nor any parameter that is used."""
+        of = self.of
+        feeds: dict[Held, list[Held]] = {}
+        pending: list[Held] = []
+        for block in self.order:
+            for op in block.ops:
+                pending.extend(of(operand) for operand in op.operands)
+                for target in op.edges():
+                    for param, argument in self.arguments(op, target):
+                        feeds.setdefault(param, []).append(argument)
+        used: set[Held] = set()
+        while pending:
+            value = pending.pop()
+            if value not in used:
+                used.add(value)
+                pending.extend(feeds.get(value, ()))
+        self.idle = {param for block in self.order for param in block.params if param not in used}
 
     def _collect(self) -> None:
         uses, of, edges = self.uses, self.of, self.edges
@@ -120,86 +163,141 @@ class Facts:
                     uses[value] = uses.get(value, 0) + 1
                 for target in op.edges():
                     edges[target.block].append(Edge(block, op, index, target))
-                    for argument in target.args:
-                        value = of(argument)
+                    for _, value in self.arguments(op, target):
                         uses[value] = uses.get(value, 0) + 1
 
-    def _liveness(self) -> None:
-        live_in: dict[Block, set[Held]] = {block: set() for block in self.order}
-        self.live_in = live_in
-        of = self.of
-        changed = True
-        while changed:
-            changed = False
-            for block in reversed(self.order):
-                live: set[Held] = set()
-                for op in reversed(block.ops):
-                    for result in op.results:
-                        if result not in self.rep:
-                            live.discard(result)
-                    for target in op.edges():
-                        live |= live_in[target.block]
-                        live.update(of(argument) for argument in target.args)
-                    live.update(of(operand) for operand in op.operands)
-                live.difference_update(block.params)
-                if len(live) != len(live_in[block]):
-                    live_in[block] = live
-                    changed = True
-        self.last_use: dict[Block, dict[Held, int]] = {}
-        for block in self.order:
-            last: dict[Held, int] = {}
-            for index, op in enumerate(block.ops):
-                for operand in op.operands:
-                    last[of(operand)] = 2 * index
-                if op.handler is not None:
-                    for value in live_in[op.handler.block]:
-                        last[value] = 2 * index + 1
-                    for argument in op.handler.args:
-                        last[of(argument)] = 2 * index + 1
-                for target in op.targets:
-                    for value in live_in[target.block]:
-                        last[value] = LIVE_OUT
-                    for argument in target.args:
-                        last[of(argument)] = max(last.get(of(argument), 0), 2 * index + 1)
-            self.last_use[block] = last
+    # -- liveness ------------------------------------------------------------------------------------
 
-    def _variables(self) -> None:
+    def _liveness(self) -> dict[Block, set[Held]]:
+        """Bit sets, solved backwards; only values with a life of their own take part."""
+        number: dict[Held, int] = {}
+        values: list[Held] = []
+        own: dict[Block, int] = {}
+        for block in self.order:
+            mask = 0
+            for value in self._definitions(block):
+                number[value] = len(values)
+                mask |= 1 << len(values)
+                values.append(value)
+            own[block] = mask
+        needed = {block: self._needed(block, number) for block in self.order}
+        following = {block: {target.block for target in block.edges()} for block in self.order}
+        live = dict.fromkeys(self.order, 0)
+        waiting = set(self.order)
+        while waiting:
+            for block in reversed(self.order):
+                if block not in waiting:
+                    continue
+                waiting.discard(block)
+                mask = needed[block]
+                for successor in following[block]:
+                    mask |= live[successor]
+                mask &= ~own[block]
+                if mask != live[block]:
+                    live[block] = mask
+                    waiting.update(edge.source for edge in self.edges[block])
+        return {block: _members(mask, values) for block, mask in live.items()}
+
+    def _definitions(self, block: Block) -> Iterator[Held]:
+        rep = self.rep
+        for param in block.params:
+            if param not in rep:
+                yield param
+        for op in block.ops:
+            if op.spec.name not in _LIFELESS:
+                for result in op.results:
+                    if result not in rep:
+                        yield result
+
+    def _needed(self, block: Block, number: dict[Held, int]) -> int:
+        of = self.of
+        mask = 0
+        for op in block.ops:
+            for operand in op.operands:
+                found = number.get(of(operand))
+                if found is not None:
+                    mask |= 1 << found
+            for target in op.edges():
+                for _, argument in self.arguments(op, target):
+                    found = number.get(argument)
+                    if found is not None:
+                        mask |= 1 << found
+        return mask
+
+    def _last_uses(self, block: Block) -> dict[Held, int]:
+        of, live_in = self.of, self.live_in
+        last: dict[Held, int] = {}
+        handlers: dict[Block, int] = {}  # the last op that has it
+        for index, op in enumerate(block.ops):
+            for operand in op.operands:
+                last[of(operand)] = 2 * index
+            if op.handler is not None:
+                handlers[op.handler.block] = index
+                for _, argument in self.arguments(op, op.handler):
+                    last[argument] = 2 * index + 1
+            for target in op.targets:
+                for _, argument in self.arguments(op, target):
+                    last[argument] = 2 * index + 1
+        for handler, index in handlers.items():
+            for value in live_in[handler]:
+                if last.get(value, -1) < 2 * index + 1:
+                    last[value] = 2 * index + 1
+        for target in block.ops[-1].targets:
+            for value in live_in[target.block]:
+                last[value] = LIVE_OUT
+        return last
+
+    # -- variables -----------------------------------------------------------------------------------
+
+    def _variables(self) -> dict[Block, Contents]:
         function = self.function
-        entry: list[Held | None] = [UNBOUND] * len(function.variables)
+        entry: Contents = [UNBOUND] * len(function.variables)
         for param in function.entry.params:
             assert param.variable is not None
             entry[param.variable] = param
         first_free = len(function.variables) - function.free_count
         for number, cell in enumerate(self.free):
             entry[first_free + number] = cell
-        contents: dict[Block, list[Held | None]] = {function.entry: entry}
-        changed = True
-        while changed:
-            changed = False
+        contents: dict[Block, Contents] = {function.entry: entry}
+        waiting = {function.entry}
+        while waiting:
             for block in self.order:
-                if block not in contents:
-                    continue
-                state = list(contents[block])
-                for op in block.ops:
-                    if op.handler is not None:
-                        changed |= self._flow(state, op, op.handler, contents)
-                    name = op.spec.name
-                    if name == "py.bind":
-                        state[op.attributes["var"]] = self.of(op.operands[0])
-                    elif name == "py.kill":
-                        state[op.attributes["var"]] = UNBOUND
-                    elif name == "py.check_bound":
-                        rename(state, self.of(op.operands[0]), op.results[0])
-                    for target in op.targets:
-                        changed |= self._flow(state, op, target, contents)
-        self.contents = contents
+                if block in waiting:
+                    waiting.discard(block)
+                    waiting.update(self._spread(block, contents))
+        return contents
 
-    def _flow(
-        self, state: list[Held | None], op: Op, target: Target, contents: dict[Block, list[Held | None]]
-    ) -> bool:
+    def _spread(self, block: Block, contents: dict[Block, Contents]) -> list[Block]:
+        """Carry the contents on entry of ``block`` to its successors; those that learnt something."""
+        state = list(contents[block])
+        reached: list[Block] = []
+        last: list[Value] | None = None  # arguments of the last handler edge, when nothing has changed since
+        last_block: Block | None = None
+        for op in block.ops:
+            handler = op.handler
+            if handler is not None and (handler.block is not last_block or handler.args != last):
+                last, last_block = handler.args, handler.block
+                if self._flow(state, op, handler, contents):
+                    reached.append(handler.block)
+            name = op.spec.name
+            if name == "py.bind":
+                state[op.attributes["var"]] = self.of(op.operands[0])
+                last_block = None
+            elif name == "py.kill":
+                state[op.attributes["var"]] = UNBOUND
+                last_block = None
+            elif name == "py.check_bound":
+                rename(state, self.of(op.operands[0]), op.results[0])
+                last_block = None
+            for target in op.targets:
+                if self._flow(state, op, target, contents):
+                    reached.append(target.block)
+        return reached
+
+    def _flow(self, state: Contents, op: Op, target: Target, contents: dict[Block, Contents]) -> bool:
         arriving = list(state)
         block = target.block
-        for param, argument in zip(block.params[supplied(op, target) :], target.args):
+        for param, argument in zip(block.params[supplied(op, target) :], target.args, strict=True):
             variable = param.variable
             if variable is not None and state[variable] is self.of(argument):
                 arriving[variable] = param
@@ -207,6 +305,8 @@ class Facts:
         if known is None:
             contents[block] = arriving
             return True
+        if known == arriving:
+            return False
         changed = False
         for number, value in enumerate(known):
             if value is not None and value is not arriving[number]:
@@ -214,44 +314,56 @@ class Facts:
                 changed = True
         return changed
 
-    def _unbound(self) -> None:
-        self.maybe_unbound: set[Held] = {UNBOUND}
-        changed = True
-        while changed:
-            changed = False
-            for block in self.order:
-                for op in block.ops:
-                    for target in op.edges():
-                        params = target.block.params[supplied(op, target) :]
-                        for param, argument in zip(params, target.args):
-                            if self.of(argument) in self.maybe_unbound and param not in self.maybe_unbound:
-                                self.maybe_unbound.add(param)
-                                changed = True
+    def _unbound(self) -> set[Held]:
+        feeds: dict[Held, list[Value]] = {}
+        for block in self.order:
+            for edge in self.edges[block]:
+                for param, argument in self.arguments(edge.op, edge.target):
+                    feeds.setdefault(argument, []).append(param)
+        found: set[Held] = {UNBOUND}
+        pending: list[Held] = [UNBOUND]
+        while pending:
+            for param in feeds.get(pending.pop(), ()):
+                if param not in found:
+                    found.add(param)
+                    pending.append(param)
+        return found
 
 
-def rename(contents: list[Held | None], value: Held, checked: Value) -> None:
+def rename(contents: Contents, value: Held, checked: Value) -> None:
     """A variable was found to be bound: what it holds is known by the check's result from now on."""
     for number, held in enumerate(contents):
         if held is value:
             contents[number] = checked
 
 
-_SAME = {"py.from_i1"}
-
-
-def _reverse_postorder(function: Function) -> list[Block]:
+def visiting_order(function: Function) -> list[Block]:
+    """Reverse postorder in which the first successor of a block comes as early as it can."""
     seen = {function.entry}
     order: list[Block] = []
-    stack = [(function.entry, iter([t.block for t in function.entry.edges()][::-1]))]
+    stack = [(function.entry, list(dict.fromkeys(target.block for target in function.entry.edges())))]
     while stack:
-        block, successors = stack[-1]
-        for successor in successors:
-            if successor not in seen:
-                seen.add(successor)
-                stack.append((successor, iter([t.block for t in successor.edges()][::-1])))
-                break
-        else:
+        block, left = stack[-1]
+        if not left:
             order.append(block)
             stack.pop()
+            continue
+        successor = left.pop()
+        if successor not in seen:
+            seen.add(successor)
+            stack.append((successor, list(dict.fromkeys(target.block for target in successor.edges()))))
     order.reverse()
     return order
+
+
+_LIFELESS = frozenset({"py.const", "i1.const"})
+"""Ops whose result is made anew wherever it is used."""
+
+
+def _members(mask: int, values: list[Held]) -> set[Held]:
+    found: set[Held] = set()
+    while mask:
+        low = mask & -mask
+        found.add(values[low.bit_length() - 1])
+        mask ^= low
+    return found

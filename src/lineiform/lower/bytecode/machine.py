@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lineiform.ir.function import Block, Op, Position, Value, Variable
-from lineiform.lower.bytecode.assembler import Instruction, Piece, Region
-from lineiform.lower.bytecode.facts import LIVE_OUT, NULL, UNBOUND, Facts, Held, Marker
+from lineiform.ir.function import Block, Op, Position, Value
+from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
+from lineiform.lower.bytecode.facts import GARBAGE_OR_NULL, NULL, UNBOUND, Contents, Facts, Held, Marker
 from lineiform.lower.bytecode.target import TARGET
 
 Wanted = tuple[Held, int]
@@ -27,12 +27,19 @@ class Item(NamedTuple):
 
 
 class Conflict(Exception):
-    """These values have to live in frame slots; ``pairs``: these callees must not be kept with their NULL."""
+    """What has to be different in the next attempt.
 
-    def __init__(self, values: Iterable[Held] = (), pairs: Iterable[Held] = ()) -> None:
+    ``values`` have to live in frame slots; the callees ``pairs`` must not be kept with their NULL; the
+    handlers ``lean`` cannot keep the stack slots that they do not need.
+    """
+
+    def __init__(
+        self, values: Iterable[Held] = (), pairs: Iterable[Held] = (), lean: Iterable[Block] = ()
+    ) -> None:
         super().__init__()
         self.values = set(values)
         self.pairs = set(pairs)
+        self.lean = set(lean)
 
 
 class Frame:
@@ -84,15 +91,13 @@ class Machine:
         self.frame = frame
         self.forced = forced
         self.stack: list[Item] = []
-        self.contents: list[Held | None] = []
+        self.contents: Contents = []
         self.piece = Piece()
         self.block: Block = facts.function.entry
         self.last_use: dict[Held, int] = {}
         self.now = 0  # 2 * index of the op being written
         self.position: Position | None = None
         self.scope = 0
-        self.slots = 0
-        self.deepest = 0
         self.in_slots: set[Held] = set()  # forced values whose slot is filled at this point
 
     # Writing
@@ -106,19 +111,10 @@ class Machine:
 
     def push(self, value: Held, width: int = 1, owner: int = -1) -> None:
         self.stack.append(Item(value, width, owner))
-        self.slots += width
-        if self.slots > self.deepest:
-            self.deepest = self.slots
 
     def drop(self, count: int) -> None:
         """Forget the topmost items: an instruction has consumed them."""
-        for item in self.stack[len(self.stack) - count :]:
-            self.slots -= item.width
         del self.stack[len(self.stack) - count :]
-
-    def scratch(self, slots: int) -> None:
-        """Make room for slots that an instruction sequence uses for itself."""
-        self.deepest = max(self.deepest, self.slots + slots)
 
     # Homes
 
@@ -138,8 +134,10 @@ class Machine:
         return (
             isinstance(value, Marker)
             or is_constant(value)
-            or (value in self.in_slots and value in self.forced)
-            or (self.variable_of(value) is not None and value not in self.facts.maybe_unbound)
+            or (
+                value not in self.facts.maybe_unbound
+                and (value in self.in_slots or self.variable_of(value) is not None)
+            )
         )
 
     def dead(self, value: Held) -> bool:
@@ -167,12 +165,10 @@ class Machine:
         if value is NULL or value is UNBOUND:
             self.emit("PUSH_NULL")
         elif isinstance(value, Marker):
-            self.emit(TARGET.closure_load, self._free_slot(value))
+            self.emit(TARGET.closure_load, self.free_slot(value))
         elif is_constant(value):
             self.emit("LOAD_CONST", self.frame.constant(constant_of(value)))
-        elif value in self.forced:
-            if value not in self.in_slots:
-                raise AssertionError("a frame slot is read before it is written")
+        elif value in self.in_slots:
             self._load_slot(value, last)
         else:
             variable = self.variable_of(value)
@@ -187,6 +183,8 @@ class Machine:
             self.emit("COPY", depth)
 
     def _load_slot(self, value: Held, last: bool) -> None:
+        if value in self.facts.maybe_unbound and not (last and TARGET.fast_and_clear):
+            raise Conflict([value])
         slot = self.frame.temporary(value)
         if last and TARGET.fast_and_clear:
             self.emit("LOAD_FAST_AND_CLEAR", slot)
@@ -197,7 +195,7 @@ class Machine:
         if last:
             self.in_slots.discard(value)
 
-    def _free_slot(self, cell: Marker) -> int:
+    def free_slot(self, cell: Marker) -> int:
         function = self.facts.function
         return len(function.variables) - function.free_count + cell.index
 
@@ -206,6 +204,23 @@ class Machine:
         self.emit("STORE_FAST", self.frame.temporary(value))
         self.drop(1)
         self.in_slots.add(value)
+
+    def pop_top(self) -> None:
+        """Release the topmost item, which may be no object at all."""
+        value = self.stack[-1].value
+        if value is NULL or value is GARBAGE_OR_NULL or value in self.facts.maybe_unbound:
+            self.emit("STORE_FAST", self.frame.temporary(NULL))
+            self.drop(1)
+            self.clear(self.frame.temporary(NULL))
+        else:
+            self.emit("POP_TOP")
+            self.drop(1)
+
+    def clear(self, variable: int) -> None:
+        """Leave a variable or slot without a value, whether it has one or not."""
+        self.emit("LOAD_CONST", self.frame.constant(None))
+        self.emit("STORE_FAST", variable)
+        self.emit("DELETE_FAST", variable)
 
     # Arranging operands
 
@@ -237,8 +252,8 @@ class Machine:
 
     def _elsewhere(self, value: Held) -> bool:
         """Has a home besides the stack."""
-        return value in self.in_slots or (
-            value not in self.facts.maybe_unbound and self.variable_of(value) is not None
+        return value not in self.facts.maybe_unbound and (
+            value in self.in_slots or self.variable_of(value) is not None
         )
 
     def _must_move(self, want: Wanted, n: int, rest: Sequence[Wanted], below: int) -> bool:
@@ -300,9 +315,9 @@ class Machine:
         order = [n for n in indices if n not in taken] + sorted(
             (n for n in indices if n in taken), key=taken.__getitem__
         )
-        self._reorder(bottom, [stack[n] for n in order], [n - bottom for n in order])
+        self.reorder(bottom, [stack[n] for n in order], [n - bottom for n in order])
 
-    def _reorder(self, bottom: int, result: list[Item], order: list[int]) -> None:
+    def reorder(self, bottom: int, result: list[Item], order: list[int]) -> None:
         """SWAPs that turn stack[bottom:] into ``result`` (``order[k]``: where result k lies now)."""
         size = len(order)
         place = list(range(size))  # place[k]: which original index lies at position k now
@@ -349,7 +364,7 @@ class Machine:
                 self.load(*goal[position])
         order = sorted(taken, key=taken.__getitem__)
         if order != list(range(common, common + len(order))):
-            self._reorder(common, [stack[n] for n in order], [n - common for n in order])
+            self.reorder(common, [stack[n] for n in order], [n - common for n in order])
 
     def _check_widths(self, common: int, goal: Sequence[Wanted]) -> None:
         """Pairs cannot be moved by SWAP; a goal pair that is not in place cannot be made either."""
@@ -368,10 +383,7 @@ class Machine:
             # Bubble the item to the top; the items above it move down by one and stay in order.
             for distance in range(above, 0, -1):
                 self._rotate_step(index + above - distance)
-            if stack[-1].value is NULL or stack[-1].value is UNBOUND:
-                raise Conflict()
-            self.emit("POP_TOP")
-            self.drop(1)
+            self.pop_top()
 
     def _rotate_step(self, index: int) -> None:
         """Exchange the neighbours ``index`` and ``index + 1``."""
@@ -400,4 +412,3 @@ def constant_of(value: Held) -> object:
     return value.owner.attributes["value"]
 
 
-__all__ = ["LIVE_OUT", "Conflict", "Frame", "Item", "Machine", "Wanted", "constant_of", "is_constant", "Variable"]

@@ -11,11 +11,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lineiform.ir.function import Block, Op, Value
-from lineiform.lower.bytecode.facts import NULL, Facts, Held, Marker
+from lineiform.lower.bytecode.facts import NULL, Contents, Facts, Held, Marker
 from lineiform.lower.bytecode.machine import is_constant
 from lineiform.lower.bytecode.target import TARGET
 
 CALLS = ("py.call", "py.call_ex")
+METHOD_LOADS = frozenset({"py.load_attr", "py.load_global"}) | (
+    {"py.load_super_attr"} if TARGET.attr_method_bit else set()
+)
+"""Ops with a form that pushes NULL or self too."""
 
 
 class Early(NamedTuple):
@@ -27,39 +31,89 @@ class Early(NamedTuple):
 
 
 class Plan:
-    """``early``: index -> pushes before that op.  ``fused``: indices of ops that a later one does with."""
+    """``early``: index -> pushes before that op.  ``fused``: indices of ops that a later one does with.
+    ``claimed``: index of a check of a variable -> the op that takes the value from the stack."""
 
-    __slots__ = ("early", "fused")
+    __slots__ = ("early", "fused", "claimed")
 
     def __init__(self) -> None:
         self.early: dict[int, list[Early]] = {}
         self.fused: set[int] = set()
+        self.claimed: dict[int, int] = {}
 
 
-def callees(facts: Facts, no_pairs: set[Held]) -> set[Held]:
-    """Values that are used once, as a callee, and are made by an op that can push the slot for NULL or self."""
-    found: set[Held] = set()
+def callees(facts: Facts, no_pairs: set[Held]) -> dict[Held, bool]:
+    """Values that are used once, as a callee, and can lie on the stack together with the slot for NULL or
+    self of their call; True for those whose load may put self there.
+
+    That a parameter is one depends on what arrives for it: start from all, drop those that cannot be.
+    """
+    found: dict[Held, bool] = {}
     for block in facts.order:
         for op in block.ops:
-            if op.spec.name not in CALLS:
-                continue
-            value = facts.of(op.operands[0])
-            if facts.uses[value] != 1 or value in no_pairs or not isinstance(value, Value):
-                continue
-            maker = value.owner
-            if not isinstance(maker, Op):
-                continue
-            if maker.spec.name == "py.load_global" or not TARGET.null_first:
-                found.add(value)
-            elif maker.spec.name == "py.load_attr" and op.spec.name == "py.call":
-                found.add(value)
-    for value in list(found):
-        if is_constant(value):
-            found.discard(value)
+            if op.spec.name in CALLS:
+                value = facts.of(op.operands[0])
+                if _is_candidate(value, facts, no_pairs):
+                    found[value] = op.spec.name == "py.call"
+    arriving = _arguments_of(found, facts, no_pairs)
+    dropped = [value for value in found if not _can_be_pair(value, found[value], arriving)]
+    feeds: dict[Held, list[Held]] = {}
+    for param, arguments in arriving.items():
+        for argument in arguments:
+            feeds.setdefault(argument, []).append(param)
+    while dropped:
+        value = dropped.pop()
+        if found.pop(value, None) is not None:
+            dropped += feeds.get(value, []) + arriving.get(value, [])
     return found
 
 
-def plan(block: Block, facts: Facts, forced: set[Held], pairs: set[Held], contents: list[Held | None]) -> Plan:
+def _is_candidate(value: Held, facts: Facts, no_pairs: set[Held]) -> bool:
+    return (
+        isinstance(value, Value)
+        and facts.uses.get(value) == 1
+        and value not in no_pairs
+        and not is_constant(value)
+        and (isinstance(value.owner, Op) or value.variable is None)
+    )
+
+
+def _arguments_of(
+    found: dict[Held, bool], facts: Facts, no_pairs: set[Held]
+) -> dict[Held, list[Held]]:
+    """For each parameter in ``found`` what arrives for it; candidates among that are added to ``found``."""
+    arriving: dict[Held, list[Held]] = {}
+    pending = list(found)
+    while pending:
+        param = pending.pop()
+        if not (isinstance(param, Value) and isinstance(param.owner, Block)):
+            continue
+        values = arriving[param] = []
+        for edge in facts.edges[param.owner]:
+            for other, argument in facts.arguments(edge.op, edge.target):
+                if other is param:
+                    values.append(argument)
+        for argument in values:
+            if argument not in found and _is_candidate(argument, facts, no_pairs):
+                found[argument] = found[param]
+                pending.append(argument)
+    for param, values in arriving.items():
+        if any(argument not in found for argument in values):
+            values.append(NULL)  # never a pair: drops the parameter
+    return arriving
+
+
+def _can_be_pair(value: Held, method: bool, arriving: dict[Held, list[Held]]) -> bool:
+    if value in arriving:
+        return bool(arriving[value]) and NULL not in arriving[value]
+    maker = value.owner if isinstance(value, Value) else None
+    if not isinstance(maker, Op) or len(maker.results) != 1:
+        return False
+    name = maker.spec.name
+    return not TARGET.null_first or name == "py.load_global" or (method and name in METHOD_LOADS)
+
+
+def plan(block: Block, facts: Facts, forced: set[Held], pairs: dict[Held, bool], contents: Contents) -> Plan:
     """Plan one block.  ``contents``: what the variables hold on entry."""
     result = Plan()
     ops = block.ops
@@ -89,7 +143,7 @@ def _plan_op(
     op: Op,
     facts: Facts,
     forced: set[Held],
-    pairs: set[Held],
+    pairs: dict[Held, bool],
     defined: dict[Held, int],
     held: set[Held],
     start: list[int],
@@ -103,9 +157,12 @@ def _plan_op(
         callee = is_call and number == 0
         where = defined.get(value)
         leaf = isinstance(value, Marker) or is_constant(value) or value in held or value in forced
-        if where is not None and not leaf and facts.uses[value] == 1:
+        checked = where is not None and _is_check(value) and where not in result.claimed and value not in forced
+        if where is not None and not leaf and (checked or facts.uses[value] == 1):
             if where >= position:
                 break
+            if checked:
+                result.claimed[where] = index
             position = start[where]
             if callee and TARGET.null_first and value not in pairs:
                 pushes.append((position, Early(NULL, 1, index)))
@@ -119,6 +176,14 @@ def _plan_op(
         if place < index:
             result.early.setdefault(place, []).append(early)
     return position
+
+
+def _is_check(value: Held) -> bool:
+    return (
+        isinstance(value, Value)
+        and isinstance(value.owner, Op)
+        and value.owner.spec.name == "py.check_bound"
+    )
 
 
 def _fuse(block: Block, facts: Facts, result: Plan) -> None:
@@ -135,7 +200,7 @@ def _fuse(block: Block, facts: Facts, result: Plan) -> None:
             if op.spec.name == "i1.not":
                 result.fused.add(index)
                 value = facts.of(op.operands[0])
-            elif op.spec.name == "py.truth" or (op.spec.name == "py.is" and _none_operand(op) is not None):
+            elif op.spec.name == "py.truth" or (op.spec.name == "py.is" and none_operand(op) is not None):
                 result.fused.add(index)
                 break
             else:
@@ -148,12 +213,10 @@ def _fuse(block: Block, facts: Facts, result: Plan) -> None:
                     result.fused.add(index - 1)
 
 
-def _none_operand(op: Op) -> int | None:
+def none_operand(op: Op) -> int | None:
     """Which operand of ``py.is`` is the constant None."""
     for number, operand in enumerate(op.operands):
         if is_constant(operand) and isinstance(operand.owner, Op) and operand.owner.attributes["value"] is None:
             return number
     return None
 
-
-none_operand = _none_operand

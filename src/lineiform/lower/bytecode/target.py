@@ -6,10 +6,7 @@ Everything else about instruction selection stands in ``selection.py`` in terms 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from lineiform.lower.bytecode.assembler import Instruction
+from typing import Final, NamedTuple
 
 _CONDITIONS = (
     ("POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE"),
@@ -33,7 +30,9 @@ class Target(NamedTuple):
     ``format_value``: FORMAT_VALUE does conversion and formatting.  ``function_attributes``: MAKE_FUNCTION
     takes only code and SET_FUNCTION_ATTRIBUTE the rest.  ``closure_load``: loads a cell itself.
     ``covers_before``: an exception that arrives from a callee is looked up one code unit before the calling
-    instruction, so what stands there has to be in the same region.  ``return_const``: RETURN_CONST exists.  ``intrinsics``: CALL_INTRINSIC_1/2 exist.
+    instruction, so what stands there has to be in the same region.  ``return_const``: RETURN_CONST exists.
+    ``jump_or_pop``: JUMP_IF_TRUE_OR_POP and JUMP_IF_FALSE_OR_POP exist.
+    ``intrinsics``: numbers of CALL_INTRINSIC_1/2.  ``forward``, ``backward``: names of the conditional jumps.
     """
 
     null_first: bool
@@ -52,6 +51,7 @@ class Target(NamedTuple):
     closure_load: str
     covers_before: bool
     return_const: bool
+    jump_or_pop: bool
     intrinsics: dict[str, int]
     forward: dict[str, str]
     backward: dict[str, str]
@@ -62,26 +62,6 @@ class Target(NamedTuple):
         if not self.compare_shift:
             return index
         return index << self.compare_shift | _COMPARE_MASKS[operator] | (self.compare_bool if to_bool else 0)
-
-    def merge_superinstructions(self, code: list[Instruction]) -> None:
-        """Join neighbouring local-variable instructions where the version has a form for both."""
-        if not self.pairs:
-            return
-        out: list[Instruction] = []
-        for instruction in code:
-            if out:
-                last = out[-1]
-                joined = self.pairs.get((last.name, instruction.name))
-                if (
-                    joined
-                    and last.arg < 16
-                    and instruction.arg < 16
-                    and (last.position or (None,))[0] == (instruction.position or (None,))[0]
-                ):
-                    last.name, last.arg = joined, last.arg << 4 | instruction.arg
-                    continue
-            out.append(instruction)
-        code[:] = out
 
 
 _FORWARD_311 = {name: name.replace("POP_JUMP_IF", "POP_JUMP_FORWARD_IF") for name in _INVERSE}
@@ -105,20 +85,23 @@ TARGETS: Final[dict[tuple[int, int], Target]] = {
     (3, 11): Target(
         null_first=True, precall=True, kw_names=True, checked_fast=False, fast_and_clear=False,
         attr_method_bit=False, compare_shift=0, compare_bool=0, to_bool=False, end_for=(), slices=False,
-        format_value=True, function_attributes=False, closure_load="LOAD_CLOSURE", covers_before=False, return_const=False,
+        format_value=True, function_attributes=False, closure_load="LOAD_CLOSURE", covers_before=False,
+        return_const=False, jump_or_pop=True,
         intrinsics={}, forward=_FORWARD_311, backward=_BACKWARD_311, inverse=_INVERSE, pairs={},
     ),
     (3, 12): Target(
         null_first=True, precall=False, kw_names=True, checked_fast=True, fast_and_clear=True,
         attr_method_bit=True, compare_shift=4, compare_bool=0, to_bool=False, end_for=("END_FOR",),
         slices=True, format_value=True, function_attributes=False, closure_load="LOAD_CLOSURE",
-        covers_before=False, return_const=True, intrinsics=_INTRINSICS_312, forward=_SAME, backward={}, inverse=_INVERSE, pairs={},
+        covers_before=False, return_const=True, jump_or_pop=False, intrinsics=_INTRINSICS_312, forward=_SAME,
+        backward={}, inverse=_INVERSE, pairs={},
     ),
     (3, 13): Target(
         null_first=False, precall=False, kw_names=False, checked_fast=True, fast_and_clear=True,
         attr_method_bit=True, compare_shift=5, compare_bool=16, to_bool=True, end_for=("END_FOR", "POP_TOP"),
         slices=True, format_value=False, function_attributes=True, closure_load="LOAD_FAST",
-        covers_before=True, return_const=True, intrinsics=_INTRINSICS_312 | {"set_typeparam_default": 5},
+        covers_before=True, return_const=True, jump_or_pop=False,
+        intrinsics=_INTRINSICS_312 | {"set_typeparam_default": 5},
         forward=_SAME, backward={}, inverse=_INVERSE,
         pairs={
             ("LOAD_FAST", "LOAD_FAST"): "LOAD_FAST_LOAD_FAST",

@@ -1,0 +1,1 @@
+"""Compiled units while they live: what stands between written code and the interpreter."""

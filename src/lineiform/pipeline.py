@@ -1,0 +1,205 @@
+"""From a callable to a unit: lift, specialise, optimise, lower; the one way through all rooms.
+
+Never executes user code.  Relies on ``specialize`` for what the unit may rest on.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from time import perf_counter
+from typing import Any
+
+from lineiform.assumptions import raw
+from lineiform.code.tracebacks import Repairer
+from lineiform.errors import NotCompiled
+from lineiform.ir.function import Block, Function, Signature, Target, Variable
+from lineiform.ir.ops import OPS, RAISES
+from lineiform.ir.text import print_function
+from lineiform.lower.bytecode import Lowered, lower
+from lineiform.optimize.cleanup import clean_up
+from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.source import Source, source_of
+from lineiform.specialize.specializer import Callee, Specializer, describe
+from lineiform.specialize.units import UnitAssumptions
+from lineiform.tiers.unit import Options, Unit
+
+
+class Phases:
+    """Seconds spent in each phase of one compilation."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def done(self, name: str) -> None:
+        now = perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+def compile_callable(target: Any, *, options: Options) -> Unit:
+    """The specialised form of ``target``.  Raises NotCompiled with the reason when there is none."""
+    phases = Phases()
+    assumptions = UnitAssumptions()
+    callee = Specializer(Writer(""), options, {}, assumptions)._callee(target)
+    if callee is None:
+        raise NotCompiled("builtin-callee", describe(target))
+    parts = raw.function_parts(callee.function)
+    assumptions.function(callee.function)
+    source = source_of(parts.code)
+    if source.obstacle is not None:
+        raise NotCompiled("looks-at-frames", f"uses {source.obstacle}", position=_position(parts.code))
+    phases.done("lift")
+    compiler = _Compiler(callee, parts, source, options, assumptions)
+    compiler.specialize()
+    phases.done("specialize")
+    compiler.optimize()
+    phases.done("optimize")
+    lowered = lower(compiler.function)
+    phases.done("lower")
+    return compiler.unit(lowered, phases)
+
+
+def _position(code: types.CodeType) -> str:
+    return f"{code.co_filename}:{code.co_firstlineno} in {code.co_qualname}"
+
+
+class _Compiler:
+    """One compilation of one callable."""
+
+    def __init__(
+        self,
+        callee: Callee,
+        parts: raw.FunctionParts,
+        source: Source,
+        options: Options,
+        assumptions: UnitAssumptions,
+    ) -> None:
+        self.callee = callee
+        self.parts = parts
+        self.source = source
+        self.options = options
+        self.assumptions = assumptions
+        self.writer = Writer(parts.code.co_qualname)
+        self.rules = Specializer(self.writer, options, parts.globals, assumptions)
+        self.function: Function = self.writer.function
+        self.repairer = Repairer()
+        self.root_cell = types.CellType()
+        self.texts: dict[str, Any] = {}
+
+    def specialize(self) -> None:
+        """Walk the whole tree from its root."""
+        code, before = self.parts.code, self.callee.before
+        if self.callee.keywords or len(before) > code.co_argcount:
+            raise NotCompiled("signature-mismatch", "arguments bound by keyword or into *args")
+        function, source = self.function, self.source.function
+        function.code = code
+        function.scopes[0] = function.scopes[0]._replace(code=code)
+        function.signature = Signature(
+            code.co_argcount - len(before),
+            max(code.co_posonlyargcount - len(before), 0),
+            code.co_kwonlyargcount,
+            source.signature.varargs,
+            source.signature.varkeywords,
+        )
+        slots = self._lay_out_variables()
+        rules, writer = self.rules, self.writer
+        rules.root_cell = self.root_cell
+        rules.root_key = (self.callee.function, tuple(map(id, before)))
+        rules.report.start(code.co_qualname, _position(code))
+        writer.start()
+        entry = Block()
+        writer.open(entry)
+        root = Activation(writer, rules, self.source, 0)
+        root.function, root.parts, root.slots = self.callee.function, self.parts, slots
+        root.before = tuple(map(id, before))
+        arguments: list[Any] = []
+        for number, param in enumerate(self.source.order[0].params):
+            if number < len(before):
+                arguments.append(writer.constant(before[number]))
+            else:
+                assert param.variable is not None
+                arguments.append(entry.add_param("obj", slots[param.variable]))
+                if param.variable not in self.source.rebound:
+                    root.lasting.add(arguments[-1])
+        root.run(arguments)
+        self.texts["specialized"] = print_function(function) if self.options.verify else ""
+
+    def _lay_out_variables(self) -> dict[int, int]:
+        """Arguments first; those that are bound already and the closure's come last, hidden."""
+        source = self.source.function
+        bound = len(self.callee.before)
+        total = len(source.variables)
+        first_free = total - source.free_count
+        order = [*range(bound, first_free), *range(bound), *range(first_free, total)]
+        slots = {old: new for new, old in enumerate(order)}
+        for old in order:
+            variable = source.variables[old]
+            if old >= first_free or old < bound and variable.kind == "local":
+                variable = Variable(f".{variable.name}", "hidden")
+            self.function.variables.append(variable)
+        return slots
+
+    def optimize(self) -> None:
+        """Passes in their order."""
+        self._verify()
+        clean_up(self.function)
+        self._verify()
+        if len(self.function.scopes) > 1:
+            self._repair_tracebacks()
+            self._verify()
+
+    def _verify(self) -> None:
+        if self.options.verify or os.environ.get("LINEIFORM_VERIFY") == "1":
+            from lineiform.ir.verify import verify
+
+            verify(self.function)
+
+    def _repair_tracebacks(self) -> None:
+        """Exceptions that leave the unit pass through the repairer."""
+        leaving = Block(1)
+        leaving.cold = True
+        exception = leaving.add_param()
+        for op in self.function.ops():
+            if op.spec.effects & RAISES and op.handler is None:
+                op.handler = Target(leaving)
+        repair = leaving.append("py.const", value=self.repairer.repair)
+        call = leaving.append("py.call", [repair.results[0], exception], kwnames=())
+        leaving.append("py.release", [call.results[0]])
+        leaving.append("py.reraise", [exception])
+        self.function.blocks.append(leaving)
+        assert "py.reraise" in OPS
+
+    def unit(self, lowered: Lowered, phases: Phases) -> Unit:
+        """The function object and all that is known about it."""
+        parts, function = self.parts, self.function
+        count = function.signature.argcount
+        defaults = parts.defaults[-count:] if count and parts.defaults else ()
+        closure = tuple(cell for cell in lowered.cells if isinstance(cell, types.CellType))
+        made = types.FunctionType(
+            lowered.code, parts.globals, parts.code.co_name, defaults or None, closure or None
+        )
+        made.__kwdefaults__ = dict(parts.kwdefaults) if parts.kwdefaults else None
+        self.root_cell.cell_contents = made
+        namespaces = [self.assumptions.namespace_of(scope.code, parts.globals) for scope in function.scopes]
+        self.repairer.complete(lowered.code, function.scopes, lowered.scopes, namespaces)
+        phases.done("install")
+        report = self.rules.report.as_dict()
+        report.update(
+            phases=phases.seconds,
+            code_bytes=len(lowered.code.co_code),
+            tier="bytecode",
+            ir={"optimized": lambda: print_function(function)},
+            bytecode=lambda: _disassemble(lowered.code),
+        )
+        return Unit(made, self.assumptions, report)
+
+
+def _disassemble(code: types.CodeType) -> str:
+    import dis
+    import io
+
+    out = io.StringIO()
+    dis.dis(code, file=out)
+    return out.getvalue()

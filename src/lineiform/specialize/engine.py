@@ -1,0 +1,593 @@
+"""The walk: executes the source symbolically and writes the specialised function.
+
+Online partial evaluation over basic blocks.  An ``Activation`` is one function being walked, the root or
+one that is inlined; an ``Instance`` is one copy of a source block in the written function, keyed by the
+block, the iterations of the unrolled loops around it, and the mode.  In *fast* mode assumptions are used
+and what they allow is folded; where a check fails control goes on in *generic* mode, in which the rest of
+the function is plain.  Both modes meet again when the function returns.
+
+Instances are processed in an order in which all forward edges into a block have been seen before it: the
+arriving environments are merged then, and values that differ become block parameters.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from lineiform.errors import NotCompiled
+from lineiform.ir.function import Block, Function, Op, Position, Scope, Target, Value, Variable, supplied
+from lineiform.ir.ops import OPS, POLLS, RAISES, TERMINATOR
+from lineiform.specialize.source import Source
+from lineiform.specialize.values import (
+    ATOMS,
+    Abstract,
+    Known,
+    KnownIterator,
+    KnownMethod,
+    boolean_of,
+    constant_of,
+    is_constant,
+)
+
+Environment = dict[Value, Abstract]
+Iterations = tuple[tuple[Block, int], ...]
+
+
+class Arrival(NamedTuple):
+    """An edge of the written function that leads to an instance, with what it brings."""
+
+    target: Target
+    args: tuple[Abstract, ...]
+    live: Environment
+    supplied: int
+
+
+class Instance:
+    """A copy of ``block``; see the module's docstring."""
+
+    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release")
+
+    def __init__(self, block: Block, iterations: Iterations, generic: bool, header_index: int | None) -> None:
+        self.block = block
+        self.iterations = iterations
+        self.generic = generic
+        self.header_index = header_index
+        self.out = Block(block.catches)
+        self.arrivals: list[Arrival] = []
+        self.late: list[tuple[Value, Value | int]] | None = None  # parameters that later edges must supply
+        self.release: set[int] = set()  # variables of inlined functions that an exception has left behind
+
+
+class Resume(NamedTuple):
+    """Walk on in the middle of a block."""
+
+    instance: Instance
+    index: int
+    environment: Environment
+    out: Block
+
+
+class OuterHandler(NamedTuple):
+    """Where exceptions of an inlined function go: the handler of the call that was inlined."""
+
+    activation: Activation
+    instance: Instance
+    op: Op
+    environment: Environment
+
+
+class Writer:
+    """The function being written and the place where the next op goes."""
+
+    def __init__(self, name: str) -> None:
+        self.function = Function(name)
+        self.known = Known()
+        self.block = Block()
+        self.position: Position | None = None
+        self.scope = 0
+        self.size = 0
+        self.free_hidden: list[int] = []
+        self._constants: dict[tuple[Block, int], Value] = {}
+
+    def open(self, block: Block, cold: bool = False) -> None:
+        """Go on writing at the end of ``block``."""
+        block.cold = cold
+        if block not in self._opened:
+            self._opened.add(block)
+            self.function.blocks.append(block)
+        self.block = block
+
+    _opened: set[Block]
+
+    def start(self) -> None:
+        self._opened = set()
+
+    def op(
+        self,
+        name: str,
+        operands: Sequence[Value] = (),
+        targets: Sequence[Target] = (),
+        handler: Target | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> Op:
+        """Append an op."""
+        op = Op(OPS[name], operands, attributes, targets, handler, self.position, self.scope)
+        self.block.ops.append(op)
+        self.size += 1
+        return op
+
+    def constant(self, value: object) -> Value:
+        """A constant, written at the current place."""
+        return self.op("py.const", attributes={"value": value}).results[0]
+
+    def boolean(self, value: bool) -> Value:
+        return self.op("i1.const", attributes={"value": value}).results[0]
+
+    def unbound(self) -> Value:
+        return self.op("py.unbound").results[0]
+
+    def hidden_variable(self, name: str) -> int:
+        """A frame slot for a variable of an inlined function; slots are used again."""
+        if self.free_hidden:
+            return self.free_hidden.pop()
+        self.function.variables.append(Variable(f".{name}", "hidden"))
+        return len(self.function.variables) - 1
+
+
+class Stop(Exception):
+    """The current block has been ended."""
+
+
+class Activation:
+    """One function on its way through the walk.
+
+    ``arguments``: abstract values of its parameters.  ``parent``: the activation that it is inlined into.
+    ``rules``: what decides about calls and reads (the specialiser).
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        rules: Any,
+        source: Source,
+        scope: int,
+        parent: Activation | None = None,
+        outer: OuterHandler | None = None,
+    ) -> None:
+        self.writer = writer
+        self.rules = rules
+        self.source = source
+        self.scope = scope
+        self.parent = parent
+        self.outer = outer
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.function: Any = None  # the user's function object
+        self.parts: Any = None
+        self.instances: dict[tuple[Block, Iterations, int | None, bool], Instance] = {}
+        self.queue: list[tuple[tuple[int, ...], int, Instance | Resume]] = []
+        self._ticket = 0
+        self.returns: list[tuple[Block, Value]] = []
+        self.hidden: dict[int, int] = {}
+        self.bound: dict[int, Abstract] = {}  # variable -> value that it holds, as far as this block shows
+        self.lasting: set[Value] = set()  # values that a variable holds from first to last
+        self.environment: Environment = {}
+        self.instance: Instance | None = None
+        self.index = 0
+        self.op: Op | None = None
+        self.before: tuple[int, ...] = ()  # identities of the arguments that were bound to the callee
+        self.slots: dict[int, int] = {}  # of the root: variable of the source -> variable that is written
+
+    # Running
+
+    def run(self, arguments: Sequence[Abstract]) -> None:
+        """Walk the whole function; ``returns`` has the ways out afterwards."""
+        entry = self.source.order[0]
+        first = Instance(entry, (), False, None)
+        first.out = self.writer.block
+        environment: Environment = dict(zip(entry.params, arguments))
+        self._push(Resume(first, 0, environment, first.out))
+        while self.queue:
+            _, _, item = heapq.heappop(self.queue)
+            if isinstance(item, Resume):
+                if item.out is not first.out:
+                    self.rules.enter_block()
+                self._walk(item.instance, item.index, item.environment, item.out)
+            else:
+                self._process(item)
+
+    def _push(self, item: Instance | Resume) -> None:
+        instance = item.instance if isinstance(item, Resume) else item
+        self._ticket += 1
+        heapq.heappush(self.queue, (self._order(instance), self._ticket, item))
+
+    def _order(self, instance: Instance) -> tuple[int, ...]:
+        """Sort key: position of each loop around with its iteration, then of the block."""
+        position = self.source.position
+        iteration = dict(instance.iterations)
+        key: list[int] = []
+        for header in self.source.loops[instance.block]:
+            count = iteration.get(header, 0)
+            if header is instance.block and instance.header_index is not None:
+                count = instance.header_index
+            key += (position[header], count)
+        key.append(position[instance.block])
+        return tuple(key)
+
+    def _process(self, instance: Instance) -> None:
+        environment = self._merge(instance)
+        self.writer.open(instance.out, instance.generic or instance.block.cold)
+        self.rules.enter_block()
+        self._walk(instance, 0, environment, instance.out)
+
+    # Merging
+
+    def _merge(self, instance: Instance) -> Environment:
+        """Environment of an instance from all that has arrived; creates the parameters it needs."""
+        block, out, arrivals = instance.block, instance.out, instance.arrivals
+        environment: Environment = {}
+        count = arrivals[0].supplied
+        for param in block.params[:count]:
+            environment[param] = out.add_param(param.type, None)
+        looping = block in self.source.headers and instance.header_index is None
+        self.writer.position = block.ops[0].position
+        self.writer.scope = self.scope
+        late: list[tuple[Value, Value | int]] = []
+        for number, param in enumerate(block.params[count:]):
+            values = [arrival.args[number] for arrival in arrivals]
+            varying = looping and (instance.generic or param not in self.source.invariant)
+            merged = None if varying else self._same(values, out)
+            if merged is None:
+                merged = self._parameter(instance, param, values)
+                late.append((merged, number))  # type: ignore[arg-type]
+            environment[param] = merged
+        for value in self.source.live[block]:
+            values = [arrival.live[value] for arrival in arrivals]
+            merged = None if looping and instance.generic else self._same(values, out)
+            if merged is None:
+                merged = self._parameter(instance, value, values)
+                late.append((merged, value))  # type: ignore[arg-type]
+            environment[value] = merged
+        instance.late = late
+        return environment
+
+    def _same(self, values: list[Abstract], out: Block) -> Abstract | None:
+        first = values[0]
+        if all(value is first for value in values):
+            return first
+        if isinstance(first, KnownIterator):
+            same = all(
+                isinstance(value, KnownIterator) and value.items is first.items and value.index == first.index
+                for value in values
+            )
+            return first if same else None
+        if all(is_constant(value) for value in values):
+            constant = constant_of(first)
+            if all(constant_of(value) is constant for value in values):
+                return self._constant_in(out, "py.const", {"value": constant})
+        if all(
+            isinstance(value, Value) and isinstance(value.owner, Op) and value.owner.spec.name == "py.unbound"
+            for value in values
+        ):
+            return self._constant_in(out, "py.unbound", {})
+        return None
+
+    def _constant_in(self, out: Block, name: str, attributes: dict[str, Any]) -> Value:
+        op = Op(OPS[name], (), attributes, (), None, self.writer.position, self.scope)
+        out.ops.append(op)
+        return op.results[0]
+
+    def _parameter(self, instance: Instance, source: Value, values: list[Abstract]) -> Value:
+        param = instance.out.add_param(source.type, self._hint(source))
+        for arrival, value in zip(instance.arrivals, values):
+            arrival.target.args.append(self._written(value))
+        known = self.writer.known
+        types = {known.type_of(value) for value in values}
+        if len(types) == 1 and instance.block not in self.source.headers:
+            (kind,) = types
+            if kind is not None:
+                known.types[param] = kind
+        return param
+
+    def _written(self, value: Abstract) -> Value:
+        if not isinstance(value, Value):
+            raise NotCompiled("internal-error", "an iterator that was not built is needed")
+        return value
+
+    def _hint(self, source: Value) -> int | None:
+        """The variable of the written function that stands for a variable of the source."""
+        if source.variable is None:
+            return None
+        return (self.slots if self.parent is None else self.hidden).get(source.variable)
+
+    # Edges
+
+    def _instance(self, target: Block, args: Sequence[Abstract], live: Environment, generic: bool) -> Instance:
+        iterations: Iterations = ()
+        header_index = None
+        if not generic:
+            assert self.instance is not None
+            around = self.source.loops[target]
+            here = dict(self.instance.iterations)
+            if self.instance.header_index is not None:
+                here[self.instance.block] = self.instance.header_index
+            iterations = tuple((h, here[h]) for h in around if h in here and h is not target)
+            if target in self.source.headers:
+                header_index = self._known_index(target, args, live)
+        key = (target, iterations, header_index, generic)
+        instance = self.instances.get(key)
+        if instance is None:
+            instance = self.instances[key] = Instance(target, iterations, generic, header_index)
+        return instance
+
+    def _known_index(self, header: Block, args: Sequence[Abstract], live: Environment) -> int | None:
+        """Iteration of a loop whose iterator is known."""
+        op = header.ops[-1]
+        if op.spec.name != "py.for_iter" or len(header.ops) != 1:
+            return None
+        iterator = op.operands[0]
+        value: Abstract | None
+        if iterator in header.params:
+            value = args[header.params.index(iterator)]
+        else:
+            value = live.get(iterator)
+        return value.index if isinstance(value, KnownIterator) else None
+
+    def edge(self, op: Op, target: Target, environment: Environment, generic: bool | None = None) -> Target:
+        """The written edge for a source edge that leaves from here with ``environment``."""
+        return self.edge_to(op, target, environment, generic)[0]
+
+    def edge_to(
+        self, op: Op, target: Target, environment: Environment, generic: bool | None
+    ) -> tuple[Target, Instance]:
+        """As ``edge``, with the instance that the edge leads to."""
+        if generic is None:
+            assert self.instance is not None
+            generic = self.instance.generic
+        block = target.block
+        if generic:
+            environment = self._without_abstractions(environment)
+        args = tuple(environment[argument] for argument in target.args)
+        live = {value: environment[value] for value in self.source.live[block]}
+        instance = self._instance(block, args, live, generic)
+        return self.arrive(instance, args, live, supplied(op, target)), instance
+
+    def arrive(self, instance: Instance, args: tuple[Abstract, ...], live: Environment, count: int) -> Target:
+        written = Target(instance.out)
+        if instance.late is None:
+            if not instance.arrivals:
+                self._push(instance)
+            instance.arrivals.append(Arrival(written, args, live, count))
+        else:
+            for _, what in instance.late:
+                value = args[what] if isinstance(what, int) else live[what]
+                written.args.append(self._written(value))
+        return written
+
+    def handler(self, op: Op, environment: Environment) -> Target | None:
+        """The written handler edge of an op that can raise."""
+        if op.handler is not None:
+            return self.edge(op, op.handler, environment)
+        return self.outer_handler()
+
+    def outer_handler(self) -> Target | None:
+        """The edge that exceptions leaving this function take."""
+        outer = self.outer
+        if outer is None:
+            return None
+        assert outer.op.handler is not None
+        activation = outer.activation
+        saved = activation.instance
+        activation.instance = outer.instance
+        target, instance = activation.edge_to(outer.op, outer.op.handler, outer.environment, None)
+        activation.instance = saved
+        inner: Activation | None = self
+        while inner is not None and inner is not activation:
+            instance.release.update(inner.hidden.values())
+            inner = inner.parent
+        return target
+
+    # Walking
+
+    def _walk(self, instance: Instance, start: int, environment: Environment, out: Block) -> None:
+        writer = self.writer
+        writer.open(out, out.cold)
+        self.instance, self.environment = instance, environment
+        self.bound = {}
+        ops = instance.block.ops
+        if start == 0:
+            for variable in sorted(instance.release):
+                writer.op("py.kill", attributes={"var": variable})
+        for index in range(start, len(ops)):
+            op = ops[index]
+            self.index, self.op = index, op
+            writer.position, writer.scope = op.position, self.scope
+            try:
+                if op.spec.effects & TERMINATOR:
+                    self._leave(op)
+                    return
+                self.rules.step(self, op)
+            except Stop:
+                return
+        raise AssertionError("a block without an end")
+
+    def write(self, op: Op) -> Op:
+        """Write a copy of a source op."""
+        environment = self.environment
+        operands = [self.materialise(operand) for operand in op.operands]
+        handler = self.handler(op, environment) if op.spec.effects & RAISES else None
+        written = self.writer.op(op.spec.name, operands, (), handler, self._attributes(op))
+        for result, value in zip(op.results, written.results):
+            environment[result] = value
+        return written
+
+    def _attributes(self, op: Op) -> dict[str, Any]:
+        return dict(op.attributes)
+
+    def materialise(self, source: Value) -> Value:
+        """The written value of a source value, built now if it was only known."""
+        value = self.environment[source]
+        if isinstance(value, Value):
+            return value
+        built = self.build(value)
+        for name, other in self.environment.items():
+            if other is value:
+                self.environment[name] = built
+        return built
+
+    def build(self, value: Abstract) -> Value:
+        """Write the ops that make a known iterator."""
+        if isinstance(value, KnownIterator):
+            rest = self.writer.constant(tuple(value.items[value.index :]))
+            return self.writer.op("py.get_iter", [rest]).results[0]
+        if isinstance(value, KnownMethod):
+            load = self.writer.op("py.load_attr", [value.receiver], attributes={"name": value.name})
+            return load.results[0]
+        return value
+
+    def _without_abstractions(self, environment: Environment) -> Environment:
+        if all(isinstance(value, Value) for value in environment.values()):
+            return environment
+        built: dict[int, Value] = {}
+        result: Environment = {}
+        for name, value in environment.items():
+            if not isinstance(value, Value):
+                if id(value) not in built:
+                    built[id(value)] = self.build(value)
+                result[name] = built[id(value)]
+            else:
+                result[name] = value
+        return result
+
+    def check(self, condition: Value) -> None:
+        """Go on here when ``condition`` holds; otherwise in generic mode, with the current op once more."""
+        assert self.instance is not None
+        writer = self.writer
+        fast, slow = Block(), Block()
+        writer.op("cond_br", [condition], [Target(fast), Target(slow)])
+        here = writer.block
+        position, scope = writer.position, writer.scope
+        writer.open(slow, True)
+        environment = self._without_abstractions(dict(self.environment))
+        generic = Instance(self.instance.block, (), True, None)
+        self._push(Resume(generic, self.index, environment, slow))
+        writer.open(fast, here.cold)
+        writer.position, writer.scope = position, scope
+
+    # Leaving a block
+
+    def _leave(self, op: Op) -> None:
+        name = op.spec.name
+        environment, writer = self.environment, self.writer
+        if name == "br":
+            self._branch(op, op.targets[0])
+        elif name == "cond_br":
+            condition = environment[op.operands[0]]
+            known = boolean_of(condition)
+            if known is not None:
+                self._branch(op, op.targets[0 if known else 1])
+                return
+            targets = [self.edge(op, target, environment) for target in op.targets]
+            handler = self.handler(op, environment) if op.handler is not None else None
+            writer.op(name, [self._written(condition)], targets, handler)
+        elif name == "py.for_iter":
+            self._iterate(op)
+        elif name == "ret":
+            value = self.materialise(op.operands[0])
+            self.leave_function()
+            if self.parent is None:
+                writer.op("ret", [value])
+            else:
+                self.returns.append((writer.block, value))
+        else:
+            operands = [self.materialise(operand) for operand in op.operands]
+            writer.op(name, operands, (), self.handler(op, environment), self._attributes(op))
+
+    def _branch(self, op: Op, target: Target) -> None:
+        environment = self.environment
+        written = self.edge(op, target, environment)
+        handler = None
+        if op.spec.effects & POLLS and op.handler is not None:
+            handler = self.handler(op, environment)
+        self.writer.op("br", (), [written], handler)
+
+    def _iterate(self, op: Op) -> None:
+        environment = self.environment
+        iterator = environment[op.operands[0]]
+        body, finished = op.targets
+        if not isinstance(iterator, KnownIterator):
+            targets = [self.edge(op, target, environment) for target in op.targets]
+            self.writer.op(
+                "py.for_iter", [self._written(iterator)], targets, self.handler(op, environment)
+            )
+            return
+        if iterator.index >= len(iterator.items):
+            self.writer.op("br", (), [self.edge(op, finished, environment)])
+            return
+        advanced = KnownIterator(iterator.items, iterator.index + 1)
+        for name, value in environment.items():
+            if value is iterator:
+                environment[name] = advanced
+        item = self.writer.constant(iterator.items[iterator.index])
+        # The body has exactly this one way in: its first parameter is the item.
+        live = {value: environment[value] for value in self.source.live[body.block]}
+        args = (item, *(environment[argument] for argument in body.args))
+        instance = self._instance(body.block, args, live, False)
+        target = self.arrive(instance, args, live, 0)
+        self.writer.op("br", (), [target])
+
+    def leave_function(self) -> None:
+        """Release the variables of an inlined function."""
+        if self.parent is None:
+            return
+        for variable in self.hidden.values():
+            self.writer.op("py.kill", attributes={"var": variable})
+
+    # Variables
+
+    def bind(self, op: Op) -> None:
+        """``py.bind`` and ``py.kill``: kept for the root; for inlined functions only where someone could notice."""
+        environment = self.environment
+        source_variable = op.attributes["var"]
+        if op.spec.name == "py.bind":
+            self.bound[source_variable] = environment[op.operands[0]]
+        else:
+            self.bound.pop(source_variable, None)
+        if self.parent is None:
+            operands = [self.materialise(operand) for operand in op.operands]
+            self.writer.op(op.spec.name, operands, attributes={"var": self.slots[source_variable]})
+            return
+        if op.spec.name == "py.kill":
+            if source_variable in self.hidden:
+                self.writer.op("py.kill", attributes={"var": self.hidden[source_variable]})
+            return
+        value = environment[op.operands[0]]
+        if source_variable not in self.hidden:
+            if self.kept_alive(value):
+                return
+            name = self.source.function.variables[source_variable].name
+            self.hidden[source_variable] = self.writer.hidden_variable(name)
+        self.writer.op("py.bind", [self._written(value)], attributes={"var": self.hidden[source_variable]})
+
+    def kept_alive(self, value: Abstract) -> bool:
+        """Whether the object lives at least as long as this function without being bound by it."""
+        if not isinstance(value, Value):
+            return True
+        if is_constant(value) or (isinstance(value.owner, Op) and value.owner.spec.name == "py.unbound"):
+            return True
+        kind = self.writer.known.type_of(value)
+        if kind is not None and kind in ATOMS:
+            return True
+        activation = self.parent
+        while activation is not None:
+            if value in activation.lasting or any(held is value for held in activation.bound.values()):
+                return True
+            activation = activation.parent
+        return False
+
+
+def add_scope(writer: Writer, code: Any, parent: int, position: Position | None) -> int:
+    """A new scope of the inlining tree."""
+    writer.function.scopes.append(Scope(code, parent, position))
+    return len(writer.function.scopes) - 1

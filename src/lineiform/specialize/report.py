@@ -1,0 +1,70 @@
+"""What the specialiser did and did not do, as data for ``explain``."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lineiform.assumptions import raw
+
+
+class CallSite(NamedTuple):
+    """A call in the user's program."""
+
+    callee: str
+    place: str
+
+
+class Report:
+    """Collected while a unit is specialised; the keys of ``as_dict`` are those of ``tiers.unit.Unit.report``."""
+
+    def __init__(self) -> None:
+        self.root: dict[str, Any] = {"name": "", "position": "", "children": []}
+        self._path = [self.root]
+        self._residual: dict[tuple[CallSite, str], None] = {}
+        self._loops: list[dict[str, Any]] = []
+        self._assumptions: dict[tuple[str, str, str], None] = {}
+        self._notes: dict[tuple[str, str, str], None] = {}
+
+    def start(self, name: str, position: str) -> None:
+        self.root.update(name=name, position=position)
+
+    def enter(self, function: Any, place: str) -> None:
+        """A function is inlined at ``place``."""
+        node: dict[str, Any] = {"name": raw.function_name(function)[1], "position": place, "children": []}
+        self._path[-1]["children"].append(node)
+        self._path.append(node)
+
+    def leave(self) -> None:
+        self._path.pop()
+
+    def residual(self, site: CallSite, reason: str) -> None:
+        """A call stays a call."""
+        self._residual[site, reason] = None
+
+    def loop(self, place: str, iterations: int) -> None:
+        self._loops.append({"position": place, "iterations": iterations})
+
+    def note(self, reason: str, place: str, detail: str) -> None:
+        """Something else was not done."""
+        self._notes[reason, place, detail] = None
+
+    def rests_on(self, kind: str, what: str, how: str) -> None:
+        self._assumptions[kind, what, how] = None
+
+    def as_dict(self) -> dict[str, Any]:
+        residual = [
+            {"callee": site.callee, "position": site.place, "reason": reason, "detail": ""}
+            for site, reason in self._residual
+        ]
+        residual += [
+            {"callee": "", "position": place, "reason": reason, "detail": detail}
+            for reason, place, detail in self._notes
+        ]
+        return {
+            "inlined": self.root,
+            "residual": residual,
+            "loops": self._loops,
+            "assumptions": [
+                {"kind": kind, "what": what, "how": how} for kind, what, how in self._assumptions
+            ],
+        }

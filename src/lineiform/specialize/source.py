@@ -1,0 +1,199 @@
+"""What the partial evaluator asks about a lifted function before it walks it; computed once for each code.
+
+Positions of blocks in reverse postorder, natural loops, values that live into blocks, and which iterators
+are only ever iterated (so that their loop can be unrolled and the iterator never built).
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import CodeType
+
+from lineiform.errors import NotCompiled
+from lineiform.ir.analysis import Liveness, predecessors, reverse_postorder
+from lineiform.ir.function import Block, Function, Op, Scope, Value, supplied
+from lineiform.lift.python import lift
+
+LOOKS_AT_FRAMES = frozenset(
+    "locals eval exec vars dir globals _getframe currentframe stack warn warn_explicit getframeinfo "
+    "_getframemodulename breakpoint set_trace".split()
+)
+"""Names by which a function can get at frames: it is neither inlined nor rewritten."""
+
+
+class Source:
+    """A lifted function and the facts about it.
+
+    ``position``: block -> number in reverse postorder.  ``headers``: loop header -> blocks of its loop.
+    ``loops``: block -> headers of the loops around it, outermost first (a header's own loop included).
+    ``live``: block -> values it needs besides its parameters.  ``iterators``: results of ``py.get_iter``
+    (and parameters they flow into) that nothing but loops uses.  ``callee_only``: results that are used
+    once, as the callee of a call in the same block.  ``invariant``: parameters of loop headers that the loop
+    does not change.  ``rebound``: variables that the function binds or kills itself.
+    """
+
+    __slots__ = (
+        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "size", "obstacle", "invariant", "rebound",
+    )  # fmt: skip
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.order = reverse_postorder(function)
+        self.position = {block: number for number, block in enumerate(self.order)}
+        self._find_loops()
+        liveness = Liveness(function)
+        self.live = {block: tuple(liveness.live_in(block) - set(block.params)) for block in self.order}
+        self.iterators = self._find_iterators()
+        self.callee_only = self._find_callees()
+        self.invariant = self._find_invariants()
+        self.rebound = frozenset(
+            op.attributes["var"] for op in function.ops() if op.spec.name in ("py.bind", "py.kill")
+        )
+        self.size = sum(len(block.ops) for block in self.order)
+        self.obstacle = self._find_obstacle()
+
+    def _find_loops(self) -> None:
+        incoming = predecessors(self.function)
+        owner = {op: block for block in self.order for op in block.ops}
+        self.headers: dict[Block, frozenset[Block]] = {}
+        for header in self.order:
+            here = self.position[header]
+            members = {header}
+            pending = [
+                owner[op] for op, _ in incoming[header] if op in owner and self.position[owner[op]] >= here
+            ]
+            if not pending:
+                continue
+            while pending:
+                block = pending.pop()
+                if block not in members:
+                    members.add(block)
+                    pending.extend(owner[op] for op, _ in incoming[block] if op in owner)
+            self.headers[header] = frozenset(members)
+        self.loops: dict[Block, tuple[Block, ...]] = {}
+        for block in self.order:
+            around = [header for header, members in self.headers.items() if block in members]
+            around.sort(key=lambda header: (-len(self.headers[header]), self.position[header]))
+            self.loops[block] = tuple(around)
+
+    def _find_iterators(self) -> frozenset[Value]:
+        """Greatest set of values, closed under flowing into parameters, that only loops and releases use."""
+        flows: dict[Value, set[Value]] = {}
+        bad: set[Value] = set()
+        members: set[Value] = set()
+        for block in self.order:
+            for op in block.ops:
+                if op.spec.name == "py.get_iter":
+                    members.add(op.results[0])
+                elif op.spec.name not in ("py.for_iter", "py.release"):
+                    bad.update(op.operands)
+                for target in op.edges():
+                    for param, argument in zip(target.block.params[supplied(op, target) :], target.args):
+                        flows.setdefault(argument, set()).add(param)
+                        flows.setdefault(param, set()).add(argument)
+        result: set[Value] = set()
+        for value in members:
+            group = {value}
+            pending = [value]
+            while pending:
+                for other in flows.get(pending.pop(), ()):
+                    if other not in group:
+                        group.add(other)
+                        pending.append(other)
+            makers = [v for v in group if isinstance(v.owner, Op)]
+            if not group & bad and all(
+                isinstance(v.owner, Op) and v.owner.spec.name == "py.get_iter" for v in makers
+            ):
+                result |= group
+        return frozenset(result)
+
+    def _find_invariants(self) -> frozenset[Value]:
+        arriving: dict[Value, list[tuple[Block, Value]]] = {}
+        for block in self.order:
+            for op in block.ops:
+                for target in op.edges():
+                    for param, argument in zip(target.block.params[supplied(op, target) :], target.args):
+                        arriving.setdefault(param, []).append((block, argument))
+        found: set[Value] = set()
+        for header, members in self.headers.items():
+            for param in header.params:
+                if self._comes_back(param, members, arriving):
+                    found.add(param)
+        return frozenset(found)
+
+    @staticmethod
+    def _comes_back(
+        param: Value, members: frozenset[Block], arriving: dict[Value, list[tuple[Block, Value]]]
+    ) -> bool:
+        """Whether every way round the loop hands ``param`` back to itself."""
+        pending = [argument for source, argument in arriving.get(param, ()) if source in members]
+        seen = {param}
+        while pending:
+            value = pending.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            if not isinstance(value.owner, Block) or value.owner not in members or value not in arriving:
+                return False
+            pending.extend(argument for _, argument in arriving[value])
+        return True
+
+    def _find_callees(self) -> frozenset[Value]:
+        uses: dict[Value, int] = {}
+        called: set[Value] = set()
+        for block in self.order:
+            made = {value for op in block.ops for value in op.results}
+            for op in block.ops:
+                for operand in op.operands:
+                    uses[operand] = uses.get(operand, 0) + 1
+                for target in op.edges():
+                    for argument in target.args:
+                        uses[argument] = uses.get(argument, 0) + 1
+                if op.spec.name == "py.call" and op.operands[0] in made:
+                    called.add(op.operands[0])
+        return frozenset(value for value in called if uses[value] == 1)
+
+    def _find_obstacle(self) -> str | None:
+        code = self.function.code
+        if code is None:
+            return None
+        found = LOOKS_AT_FRAMES.intersection(code.co_names)
+        return min(found) if found else None
+
+
+class SourceCache:
+    """Lifted functions by code object, for as long as the code object lives."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[CodeType], Source]] = {}
+
+    def get(self, code: CodeType) -> Source:
+        """The facts about ``code``.  Raises NotCompiled when it cannot be lifted."""
+        entry = self._entries.get(id(code))
+        if entry is not None and entry[0]() is code:
+            return entry[1]
+        source = Source(lift(code))
+        # The entry must not keep the code object alive under whose identity it is filed.
+        source.function.code = None
+        source.function.scopes[:] = [Scope(None)]
+        key = id(code)
+        entries = self._entries
+
+        def forget(reference: weakref.ref[CodeType]) -> None:
+            known = entries.get(key)
+            if known is not None and known[0] is reference:
+                del entries[key]
+
+        self._entries[key] = (weakref.ref(code, forget), source)
+        return source
+
+
+SOURCES = SourceCache()
+
+
+def source_of(code: CodeType) -> Source:
+    """The lifted form of ``code``, cached.  Raises NotCompiled with the reason when there is none."""
+    try:
+        return SOURCES.get(code)
+    except RecursionError:
+        raise NotCompiled("stack-too-deep", code.co_qualname) from None

@@ -1,0 +1,78 @@
+"""What the partial evaluator knows of values while it runs.
+
+An environment maps values of the source to *abstract values*: a value of the function being written
+(constant when a ``py.const`` made it), an iterator over known items that is never built, or a method that
+is never bound.  Facts about written values (exact type, expected object, known items) stand in ``Known``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Union
+
+from lineiform.ir.function import Op, Value
+
+
+class KnownIterator(NamedTuple):
+    """An iterator over ``items`` of which the first ``index`` are consumed."""
+
+    items: tuple[Any, ...]
+    index: int
+
+
+class KnownMethod(NamedTuple):
+    """What ``receiver.name`` gives: ``function`` bound to it.  Known to be right here, not built."""
+
+    function: Any
+    receiver: Value
+    name: str
+
+
+Abstract = Union[Value, KnownIterator, KnownMethod]
+
+
+class Known:
+    """Facts about written values.
+
+    ``types``: value -> exact type.  ``expected``: value -> object that it is at present, to be checked
+    before it is used as a constant.  ``items``: value -> the written values that a tuple consists of.
+    """
+
+    __slots__ = ("types", "expected", "items")
+
+    def __init__(self) -> None:
+        self.types: dict[Value, type] = {}
+        self.expected: dict[Value, object] = {}
+        self.items: dict[Value, tuple[Value, ...]] = {}
+
+    def type_of(self, value: Abstract) -> type | None:
+        """Exact type of a value, when known."""
+        if not isinstance(value, Value):
+            return None
+        if is_constant(value):
+            return type(constant_of(value))
+        return self.types.get(value)
+
+
+def is_constant(value: Abstract) -> bool:
+    """Whether a written value is a constant object."""
+    return isinstance(value, Value) and isinstance(value.owner, Op) and value.owner.spec.name == "py.const"
+
+
+def constant_of(value: Abstract) -> Any:
+    """The object of a constant."""
+    assert isinstance(value, Value) and isinstance(value.owner, Op)
+    return value.owner.attributes["value"]
+
+
+def boolean_of(value: Abstract) -> bool | None:
+    """The truth of a machine boolean, when known."""
+    if isinstance(value, Value) and isinstance(value.owner, Op) and value.owner.spec.name == "i1.const":
+        return bool(value.owner.attributes["value"])
+    return None
+
+
+#: Types whose instances can die at any time without anybody noticing, and whose operators run no user code.
+ATOMS: frozenset[type] = frozenset((int, float, bool, complex, str, bytes, type(None), type(...), range))
+
+ITERABLES: frozenset[type] = frozenset((tuple, str, bytes, range))
+"""Exact types over whose constants a loop can be unrolled: nobody can change them."""
