@@ -100,9 +100,11 @@ def interpreted_code(function: Function, code: CodeType) -> CodeType:
 
     Its constants hold a Python function, so it can't be marshalled.
     """
-    program = Program(function, ROWS)
+    program: Program | None = None
 
     def run(arguments: list[Any], closure: tuple[CellType, ...]) -> Any:
+        nonlocal program
+        program = program or Program(function, ROWS)
         frame = sys._getframe(1)
         activation = Activation(program, closure, frame.f_globals, frame.f_builtins)
         del frame
