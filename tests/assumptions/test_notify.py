@@ -167,9 +167,10 @@ EVERYTHING = """
         "del assumptions, C, module; sys.modules.pop('sample')",
         "import atexit; atexit.register(lambda: (setattr(C, 'a', 2), setattr(module, 'g', 3), print(1)))",
         "keep = [assumptions]; keep.append(keep); raise SystemExit(0)",
-        "class D:\n        def __del__(self): module.g = 5; C.a = 6; builtins.len = 1; module.f.__defaults__ = ()"
+        "class D:\n        def __del__(self):\n            module.g = 5; C.a = 6; module.f.__defaults__ = ()"
         "\n    d = D(); module.d = d; C.d = d",
-        "import threading, time; threading.Thread(target=lambda: (time.sleep(.05), setattr(module, 'g', 9))).start()",
+        "import threading, time\n    def late(): time.sleep(.05); module.g = 9\n    "
+        "threading.Thread(target=late).start()",
         "import threading\n    def spin():\n        while True: module.g = object(); C.a = object()"
         "\n    threading.Thread(target=spin, daemon=True).start()",
         "builtins.len = min",

@@ -26,15 +26,17 @@ def uses_globals():
 def test_the_same_question_gives_the_same_answer():
     assumptions, f, items = AssumptionSet(), make(1), [1, 2]
     assert assumptions.register(Kind.CELL, f, "x") is assumptions.register(Kind.CELL, f, "x")
-    assert assumptions.register(Kind.LIST_ITEM, items, 0) is not assumptions.register(Kind.LIST_ITEM, items, 1)
-    assert assumptions.register(Kind.LIST_ITEM, [1], 0) is not assumptions.register(Kind.LIST_ITEM, [1], 0)
+    first, second = (assumptions.register(Kind.LIST_ITEM, items, i) for i in (0, 1))
+    assert first is not second
+    first, second = (assumptions.register(Kind.LIST_ITEM, [1], 0) for _ in range(2))
+    assert first is not second
     assert len(assumptions) == 5 and len(list(assumptions)) == 5
 
 
 def test_keys_one_and_true_are_told_apart():
     d = {1: "one"}
     assumptions = AssumptionSet()
-    first, second = assumptions.register(Kind.DICT_ENTRY, d, 1), assumptions.register(Kind.DICT_ENTRY, d, True)
+    first, second = (assumptions.register(Kind.DICT_ENTRY, d, key) for key in (1, True))
     assert first is not second and first.value is second.value is d[1]
 
 

@@ -65,4 +65,4 @@ def test_prices():
 
 def test_the_page_shows_the_table():
     page = ROOT / "docs" / "assumptions.md"
-    assert page.read_text() == table.as_markdown(), "run: python -m lineiform.assumptions.table > docs/assumptions.md"
+    assert page.read_text() == table.as_markdown(), "run python -m lineiform.assumptions.table"

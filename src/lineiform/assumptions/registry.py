@@ -434,7 +434,7 @@ class AssumptionSet:
     # -- collecting
 
     def register(self, kind: Kind, subject: object, key: object = None) -> Assumption:
-        """Rely on something: subscribe to its changes, then read it.  The same question gives the same answer.
+        """Rely on something: subscribe to its changes, then read it.  Asked again it gives the same answer.
 
         Raises TypeError when the subject or key does not fit the kind, ValueError for a kind that is not
         registered one by one (FROZEN and TRACING among them).

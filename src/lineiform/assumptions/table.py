@@ -102,7 +102,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.CELL,
         _always(PROVED, CHECKED),
-        _price(0.5, 0.3, 0.2),
+        _price(2.9, 4.5, 4.6),
         "Proved when the code object that makes the cell shows that no store can follow: a parameter that is "
         "never stored, no store after a closure was made, or at most one store, which has happened.",
         _TESTS + "test_cell",
@@ -110,7 +110,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.CELL_FROM_OUTSIDE,
         _always(PROVED, CHECKED),
-        _price(0.5, 0.3, 0.2),
+        _price(2.9, 4.5, 4.6),
         "A proof looks at bytecode; with exact assumptions no proof is used and every cell is checked.",
         _TESTS + "test_cell_from_outside",
         "A proved cell that is written through `cell_contents`, through `f_locals` of a frame or by a "
@@ -119,7 +119,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.OWN_GLOBAL,
         _watched(),
-        _price(0.9, 1.0, 1.0),
+        _price(3.1, 5.0, 5.1),
         "Notified when the dict belongs to an imported module that is not written all the time "
         "(a dict watcher); else a specialised LOAD_GLOBAL and `is`.",
         _TESTS + "test_own_global",
@@ -127,30 +127,30 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.OTHER_GLOBAL,
         _watched(),
-        _price(3.1, 3.4, 3.8),
+        _price(5.2, 7.8, 8.3),
         "As for the own module; the check reads the module's attribute or its dict.",
         _TESTS + "test_other_global",
     ),
     Row(
         Kind.BUILTIN,
         _watched(),
-        _price(1.2, 1.1, 1.2),
+        _price(3.4, 5.0, 5.2),
         "Notified by watching the module's dict and the dict of builtins; else LOAD_GLOBAL and `is`.",
         _TESTS + "test_builtin",
     ),
     Row(
         Kind.FUNCTION_CODE,
         _always(NOTIFIED, CHECKED),
-        _price(13.0, 17.0, 16.0),
+        _price(15.0, 20.0, 20.0),
         "The audit event `object.__setattr__`; checked when another audit hook keeps ours out.",
         _TESTS + "test_function_code",
         "The audit hook makes audited operations of the whole process slower (`id()`, `sys._getframe()`, "
-        "reading `__code__`) by 80 to 130 ns each.",
+        "reading `__code__`) by 70 to 130 ns each.",
     ),
     Row(
         Kind.FUNCTION_DEFAULTS,
         _always(NOTIFIED, CHECKED),
-        _price(12.0, 15.0, 15.0),
+        _price(15.0, 20.0, 21.0),
         "The audit event `object.__setattr__` or `object.__delattr__`.",
         _TESTS + "test_function_defaults",
         "C code that calls PyFunction_SetDefaults is not noticed.",
@@ -158,7 +158,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.FUNCTION_KWDEFAULTS,
         _always(NOTIFIED, CHECKED),
-        _price(12.0, 15.0, 15.0),
+        _price(15.0, 20.0, 21.0),
         "The audit event for a new dict; entries of the dict are dict entries of their own.",
         _TESTS + "test_function_kwdefaults",
         "C code that calls PyFunction_SetKwDefaults is not noticed.",
@@ -173,7 +173,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.CLASS_ATTRIBUTE,
         {version: (PROVED, *ways) for version, ways in _watched().items()},
-        _price(11.0, 0.9, 0.9),
+        _price(13.0, 8.0, 8.0),
         "Proved for builtin types; notified by a type watcher, which sees writes to the class and its bases; "
         "else LOAD_ATTR on the class and `is`.",
         _TESTS + "test_class_attribute",
@@ -181,7 +181,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.METHOD,
         {version: (PROVED, *ways) for version, ways in _watched().items()},
-        _price(1.9, 1.3, 1.2),
+        _price(5.2, 4.1, 4.7),
         "Proved for builtin types; notified for objects without an instance dict; else the method is loaded "
         "and its function compared, which also sees an instance attribute of that name.",
         _TESTS + "test_method",
@@ -189,49 +189,49 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.CLASS_BASES,
         _always(PROVED, NOTIFIED, CHECKED),
-        _price(20.0, 20.0, 20.0),
+        _price(11.0, 15.0, 14.0),
         "Proved for builtin types; else the audit event `object.__setattr__`.",
         _TESTS + "test_class_bases",
     ),
     Row(
         Kind.OBJECT_CLASS,
         _always(PROVED, NOTIFIED, CHECKED),
-        _price(3.2, 5.2, 4.6),
+        _price(6.8, 9.2, 9.1),
         "Proved for instances of builtin types other than modules; else the audit event.",
         _TESTS + "test_object_class",
     ),
     Row(
         Kind.INSTANCE_ATTRIBUTE,
         _always(CHECKED),
-        _price(1.7, 0.8, 0.9),
-        "A specialised LOAD_ATTR and `is`: watchers of instance dicts stay silent on 3.13 and slow reads on 3.12.",
+        _price(3.7, 6.0, 5.8),
+        "A specialised LOAD_ATTR and `is`: watchers of instance dicts stay silent on 3.13 and slow 3.12.",
         _TESTS + "test_instance_attribute",
     ),
     Row(
         Kind.SLOT,
         _always(CHECKED),
-        _price(1.3, 0.7, 0.5),
+        _price(3.5, 6.0, 6.5),
         "A specialised LOAD_ATTR and `is`.",
         _TESTS + "test_slot",
     ),
     Row(
         Kind.LIST_ITEM,
         _always(CHECKED),
-        _price(2.1, 1.0, 1.1),
+        _price(4.6, 6.0, 6.3),
         "A specialised subscript and `is`.",
         _TESTS + "test_list_item",
     ),
     Row(
         Kind.LENGTH,
         _always(CHECKED),
-        _price(6.6, 13.5, 4.8),
+        _price(10.0, 11.0, 11.0),
         "`len` and a comparison.",
         _TESTS + "test_length",
     ),
     Row(
         Kind.DICT_ENTRY,
         _always(CHECKED),
-        _price(8.4, 7.1, 7.9),
+        _price(9.8, 10.0, 12.0),
         "A specialised subscript and `is`; only for keys that compare in C.",
         _TESTS + "test_dict_entry",
     ),
@@ -239,7 +239,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.PARTIAL,
         _always(PROVED, CHECKED),
-        _price(11.4, 12.9, 3.2),
+        _price(13.0, 16.0, 8.3),
         "`func`, `args` and `keywords` are read-only; entries of `keywords` are dict entries of their own.",
         _TESTS + "test_partial",
         "`partial.__setstate__` on a partial in use is not noticed.  Exact assumptions check it.",
@@ -254,7 +254,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.PROPERTY,
         _always(PROVED, CHECKED),
-        _price(11.4, 12.9, 3.2),
+        _price(13.0, 18.0, 8.1),
         "`fget` is read-only.",
         _TESTS + "test_property",
         "`__init__` called again on a property in use is not noticed.  Exact assumptions check it.",
@@ -262,7 +262,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         Kind.ARGUMENT_TYPE,
         _always(CHECKED),
-        _price(3.2, 5.2, 4.6),
+        _price(6.8, 9.2, 9.1),
         "`type(argument) is` the type, at each call.",
         _TESTS + "test_argument_type",
     ),
@@ -278,8 +278,8 @@ TABLE: Final[tuple[Row, ...]] = (
         Kind.TRACING,
         _always(NOTIFIED),
         None,
-        "The audit events `sys.settrace`, `sys.setprofile` and `sys.monitoring.register_callback`; from then "
-        "on each evaluation asks whether its thread is traced.",
+        "The audit events `sys.settrace`, `sys.setprofile` and `sys.monitoring.register_callback`; from "
+        "then on each evaluation asks whether its thread is traced.",
         _TESTS + "test_tracing",
         "A monitoring tool that registered its callbacks before the first compilation and switches its events "
         "on later counts as active all the time.",
@@ -299,7 +299,7 @@ THIS_VERSION: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def ways(kind: Kind, version: str = THIS_VERSION) -> tuple[Reliance, ...]:
-    """The ways of relying on a kind of assumption, best first; those of the newest version for unknown ones."""
+    """The ways of relying on a kind of assumption, best first; for unknown versions the newest one's."""
     reliance = ROWS[kind].reliance
     return reliance.get(version, reliance[VERSIONS[-1]])
 
@@ -320,10 +320,11 @@ def limits() -> list[tuple[str, str]]:
 _INTRODUCTION: Final = """\
 # What compiled code relies on
 
-Everything constant that Python lets someone change is an assumption. For each kind this table says how it is
-relied on, best way first: **proved** (it cannot change), **notified** (CPython tells us, and the change is seen
-at the next evaluation), **checked** (compiled code looks each time), **promised** (`freeze`). The price is that
-of one check, in nanoseconds over a constant that is simply trusted; the other ways cost nothing at run time.
+Everything constant that Python lets someone change is an assumption. For each kind this table says how it
+is relied on, best way first: **proved** (it cannot change), **notified** (CPython tells us, and the change is
+seen at the next evaluation), **checked** (compiled code looks each time), **promised** (`freeze`). The price
+is that of one check, in nanoseconds over a constant that is simply trusted; the other ways cost nothing at
+run time.
 
 This page is written by `python -m lineiform.assumptions.table`; the prices come from
 `python benchmarks/assumption_prices.py`.
