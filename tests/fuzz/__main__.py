@@ -138,9 +138,9 @@ class Parent:
         self.programs[f"{key} {report['mode']}"] += report["programs"]
         self.failures += report["failures"]
         if report.get("matrix"):
-            kept = self.matrices.setdefault(key, {"opcodes": {}, "features": {}, "known": []})
+            kept = self.matrices.setdefault(key, {"opcodes": {}, "features": {}, "executed": {}, "known": []})
             kept["known"] = report["matrix"]["known"]
-            for table in ("opcodes", "features"):
+            for table in ("opcodes", "features", "executed"):
                 kept[table] = dict(Counter(kept[table]) + Counter(report["matrix"][table]))
 
     def summary(self) -> None:

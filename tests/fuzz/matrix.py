@@ -14,9 +14,10 @@ from collections import Counter
 from typing import Any
 
 from .generate import Program
+from .observe import FILENAME, observe
 
+SAMPLE = 40  # one program in so many is run again to see which opcodes it executes
 FUNCTION = 0x1  # CO_OPTIMIZED
-KEPT = 0x20 | 0x80 | 0x100 | 0x200  # generators and coroutines
 
 
 class Matrix:
@@ -25,12 +26,17 @@ class Matrix:
     def __init__(self) -> None:
         self.opcodes: Counter[str] = Counter()
         self.features: Counter[str] = Counter()
+        self.executed: Counter[str] = Counter()  # opcodes executed in a sample of the programs
         self._pending: list[bytes] = []
+        self._added = 0
 
     def add(self, program: Program, code: types.CodeType) -> None:
         """Count one program."""
         self.features.update(program.features)
         self._collect(code)
+        self._added += 1
+        if self._added % SAMPLE == 1:
+            self._watch(code)
         if len(self._pending) > 2000:
             self._flush()
 
@@ -40,6 +46,29 @@ class Matrix:
         for item in code.co_consts:
             if type(item) is types.CodeType:
                 self._collect(item)
+
+    def _watch(self, code: types.CodeType) -> None:
+        """Run the program once more, counting the opcodes that its functions execute."""
+        numbers: Counter[int] = Counter()
+
+        def on_event(frame: types.FrameType, event: str, argument: Any) -> Any:
+            if event == "opcode":
+                numbers[frame.f_code.co_code[frame.f_lasti]] += 1
+            elif event == "call":
+                if frame.f_code.co_filename != FILENAME or not frame.f_code.co_flags & FUNCTION:
+                    return None
+                frame.f_trace_opcodes = True
+                frame.f_trace_lines = False
+            return on_event
+
+        previous = sys.gettrace()
+        sys.settrace(on_event)
+        try:
+            observe(code)
+        finally:
+            sys.settrace(previous)
+        for number, count in numbers.items():
+            self.executed[dis.opname[number]] += count
 
     def _flush(self) -> None:
         numbers = Counter(b"".join(self._pending))
@@ -52,7 +81,11 @@ class Matrix:
     def as_data(self) -> dict[str, Any]:
         """Return plain dictionaries, to be added up by `merge`."""
         self._flush()
-        return {"opcodes": dict(self.opcodes), "features": dict(self.features)}
+        return {
+            "opcodes": dict(self.opcodes),
+            "features": dict(self.features),
+            "executed": dict(self.executed),
+        }
 
 
 def version() -> str:
@@ -79,7 +112,8 @@ def render(per_version: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
     """
     versions = sorted(per_version)
     empty: list[str] = []
-    lines = ["opcode".ljust(34) + "".join(version.rjust(10) for version in versions)]
+    lines = ["opcode: compiled/executed in one program of 40".ljust(48)]
+    lines[0] += "".join(version.rjust(16) for version in versions)
     names = sorted({name for data in per_version.values() for name in data["known"]})
     for name in names:
         cells, why = [], ""
@@ -89,14 +123,14 @@ def render(per_version: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
             if name not in data["known"]:
                 cells.append("–")
             elif count:
-                cells.append(str(count))
+                cells.append(f"{count}/{data['executed'].get(name, 0)}")
             else:
                 cells.append("0")
                 reason = reason_for(name)
                 why = f"  {reason or 'EMPTY WITHOUT A REASON'}"
                 if reason is None:
                     empty.append(f"{name} on {key}")
-        lines.append(name.ljust(34) + "".join(cell.rjust(10) for cell in cells) + why)
+        lines.append(name.ljust(48) + "".join(cell.rjust(16) for cell in cells) + why)
     lines += ["", "feature".ljust(54) + "".join(version.rjust(10) for version in versions)]
     for name in sorted(set(FEATURES) | {name for data in per_version.values() for name in data["features"]}):
         counts = [per_version[key]["features"].get(name, 0) for key in versions]
@@ -106,7 +140,35 @@ def render(per_version: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
     return "\n".join(lines), empty
 
 
-NOT_EXPECTED: dict[str, str] = {}
+COROUTINE = "only in coroutines and asynchronous generators, which are kept as calls of the original"
+CLASS_OR_MODULE = "only in module code and class bodies, which are kept"
+MONITORING = "written over the code by sys.monitoring, never by the compiler"
+INTERPRETER = "used by the interpreter itself, never by the compiler"
+NOT_EXPECTED: dict[str, str] = {
+    "ASYNC_GEN_WRAP": COROUTINE,
+    "BEFORE_ASYNC_WITH": COROUTINE,
+    "END_ASYNC_FOR": COROUTINE,
+    "GET_AITER": COROUTINE,
+    "GET_ANEXT": COROUTINE,
+    "GET_AWAITABLE": COROUTINE,
+    "CLEANUP_THROW": "only in generators with yield from, which are kept",
+    "DELETE_NAME": CLASS_OR_MODULE,
+    "LOAD_NAME": CLASS_OR_MODULE,
+    "STORE_NAME": CLASS_OR_MODULE,
+    "LOAD_LOCALS": CLASS_OR_MODULE,
+    "LOAD_CLASSDEREF": CLASS_OR_MODULE,
+    "LOAD_FROM_DICT_OR_DEREF": CLASS_OR_MODULE,
+    "LOAD_FROM_DICT_OR_GLOBALS": CLASS_OR_MODULE,
+    "SETUP_ANNOTATIONS": CLASS_OR_MODULE,
+    "IMPORT_STAR": "only allowed at module level",
+    "PRINT_EXPR": "only in interactive mode",
+    "INSTRUMENTED_*": MONITORING,
+    "CACHE": "the space for an instruction's inline cache; counted with its instruction",
+    "RESERVED": INTERPRETER,
+    "INTERPRETER_EXIT": INTERPRETER,
+    "EXIT_INIT_CHECK": INTERPRETER,
+    "ENTER_EXECUTOR": INTERPRETER,
+}
 FEATURES: tuple[str, ...] = (
     "% formatting",
     "** in a dict display",

@@ -342,6 +342,8 @@ class Control(Statements):
         kind = self.c.pick(("int", "str", "list", "tuple", "dict", "object", "pair"))
         if kind == "pair":
             subject = f"{self.expression('int', 2)}, {self.expression('str', 2)}"
+        elif kind == "dict" and self.c.chance(60):
+            subject = f"{{{self.c.pick(STRINGS_AS_KEYS)}: {self.any(1)}, 'a': {self.atom('int')}}}"
         else:
             subject = self.expression(kind, 3)
         self.emit(f"match {subject}:")

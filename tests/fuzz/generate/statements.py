@@ -147,9 +147,12 @@ class Statements(Expressions):
                 self.emit(f"trace({self.counter_label()}, {envs[0]})")
             self.emit(f"del {envs[0]}.extra")
             return
-        if form == 2 and self.wrong and self.c.below(4) == 3 and self.declared_global():
+        deleted = self.declared_global()
+        if form <= 2 and deleted is not None:
             self.feature("global deleted")
-            self.emit(f"del {self.declared_global()}")
+            self.emit(f"del {deleted}")
+            if not self.rarely_wrong():
+                self.emit(f"{deleted} = {self.atom(self.scope.writable[deleted])}")
             return
         if form == 4 and scope.of_kind("dict"):
             self.feature("subscript delete")
@@ -259,6 +262,25 @@ class Statements(Expressions):
         message = f", {self.expression('str', 1)}" if self.c.chance(50) else ""
         self.emit(f"assert {self.condition(2)}{message}")
 
+    def probe(self, depth: int) -> None:
+        """Something that may fail, caught at once: a variable that may be unbound, an assertion, a deletion."""
+        possible = [name for name in self.scope.maybe if not name.startswith("b")]
+        form = self.c.below(4)
+        self.emit("try:")
+        with self.indented():
+            if form == 0:
+                self.feature("assert")
+                self.emit(f"assert {self.condition(2)}, {self.any(1)}")
+            elif possible:
+                self.feature("read of a variable that may be unbound")
+                self.emit(f"trace({self.counter_label()}, {self.c.pick(possible)})")
+            else:
+                self.emit(f"trace({self.counter_label()}, {self.expression('dict', 1)}['a'])")
+        kinds = "(NameError, KeyError, AssertionError)" if self.c.chance(70) else "Exception"
+        self.emit(f"except {kinds} as {self.fresh('e')}:")
+        with self.indented():
+            self.emit(f"trace({self.counter_label()}, e{self.counter - 1})")
+
     def import_(self, depth: int) -> None:
         self.feature("import inside a function")
         line, use = self.c.pick(IMPORTS if self.rarely_wrong() else IMPORTS[:-2])
@@ -299,5 +321,5 @@ class Statements(Expressions):
 S = Statements
 SIMPLE = weighted(
     (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call), (2, S.maybe_raise),
-    (1, S.assert_), (2, S.maybe_return), (3, S.leave_loop),
+    (1, S.assert_), (2, S.probe), (2, S.maybe_return), (3, S.leave_loop),
 )  # fmt: skip
