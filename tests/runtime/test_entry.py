@@ -366,14 +366,12 @@ def test_keeps_the_original_alive_no_longer_than_its_users_do(jit):
     assert jit.stats()["entries"] == 0
 
 
-def test_originals_die_at_once_without_the_garbage_collector():
-    jit = make_jit(threshold=10**6)
+def test_originals_die_at_once_without_the_garbage_collector(jit):
     gc.disable()
     try:
         for _ in range(3):
             f = (lambda value: lambda: value)(object())
-            fast = jit.speedup(f)
-            fast()
+            fast = ready(jit.speedup(f))
             gone = weakref.ref(f)
             del f, fast
             assert gone() is None

@@ -16,6 +16,7 @@ import sys
 
 from ..errors import FrozenError
 from . import machine
+from .hidden import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,8 +122,11 @@ def _install_native() -> bool:
 def _callback(ctypes: Any, words: Any) -> Callable[[bytes, int | None], int]:
     """What the machine code calls for an event that is heard; 1 refuses the operation."""
     refusal: list[FrozenError] = []
+    gettrace, getprofile = sys.gettrace, sys.getprofile
 
     def callback(event: bytes, arguments: int | None) -> int:
+        if event[:4] == b"sys." and (gettrace() is not None or getprofile() is not None):
+            return 0  # everything is suspended already, and the tracer must not see our functions
         try:
             given = () if not arguments else ctypes.cast(arguments, ctypes.py_object).value
             _tell(event.decode("ascii", "replace"), given)
@@ -134,4 +138,4 @@ def _callback(ctypes: Any, words: Any) -> Callable[[bytes, int | None], int]:
             return 0
         return 0
 
-    return callback
+    return hidden(callback)

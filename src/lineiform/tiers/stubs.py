@@ -12,10 +12,10 @@ A call of a Python function from bytecode needs no C stack, a call through an en
 *   3.11 has no limit for C recursion: with a raised `sys.setrecursionlimit` it would run off the C stack.
 *   3.12 allows 750 calls of Python functions from C, fewer than the default recursion limit of 1000 levels.
     The functions give back what CPython counts, so that recursion is as deep as without an entry.
-*   3.13 allows 5000 of them.
+*   3.13 allows 5000 of them, too many for the stack of a small thread.
 
-So on 3.11 and 3.12 both functions compare the stack pointer with the end of the thread's stack first, and
-raise RecursionError in good time.
+So both functions compare the stack pointer with the end of the thread's stack first, and raise RecursionError
+in good time.
 
 Elsewhere entries are called through `__call__`: right, but slower; and recursion through an entry is limited
 to half of the levels (3.11, while it counts calls) or to 750 levels (3.12).
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 #: Offsets of words in a type object: the place of the vectorcall address in its instances.
 _VECTORCALL_OFFSET_WORD = 7
-CHECKS_STACK = sys.version_info < (3, 13)
 #: (3.12) Offsets in the thread state of the recursion limit and of the C levels that are left, and how many
 #: of these a call of a Python function takes.
 GIVES_BACK = sys.version_info[:2] == (3, 12)
@@ -62,11 +61,11 @@ def load(partial: type, choose: Callable[[Any], Any]) -> bool:
         offset = ctypes.c_ssize_t.from_address(id(partial) + 8 * _VECTORCALL_OFFSET_WORD).value
         inner = ctypes.c_uint64.from_address(id(partial(choose)) + offset).value
         pages = machine.Pages()
-        check = _stack_check(ctypes, pages) if CHECKS_STACK else (0, 0)
-        choosing, settled = pages.add(_choosing_code(machine.keep_forever(choose))), inner
-        if CHECKS_STACK:
-            call = _giving_back(ctypes) if GIVES_BACK else _going_on
-            choosing, settled = (pages.add(_checked(*check, call(inner))) for inner in (choosing, settled))
+        check = _stack_check(ctypes, pages)
+        call = _giving_back(ctypes) if GIVES_BACK else _going_on
+        asking = pages.add(_choosing_code(machine.keep_forever(choose)))
+        choosing = pages.add(_checked(*check, call(asking)))
+        settled = pages.add(_checked(*check, call(inner)))
         pages.seal()
     except (ImportError, OSError, AttributeError, ValueError, OverflowError):
         return False
@@ -81,7 +80,7 @@ def set_choosing(entry: Any) -> None:
 
 
 def set_settled(entry: Any) -> None:
-    """Calls of `entry` are those of a partial, on 3.11 after a check of the C stack.
+    """Calls of `entry` are those of a partial, after a check of the C stack.
 
     CPython leaves the word empty when the function of the partial has no vectorcall; a callable object would
     then cost one more level of recursion.

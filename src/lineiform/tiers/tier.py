@@ -96,6 +96,9 @@ class Tier:
                 self._look_for_tracer()
             if self.state == MEASURING and self.measurement is not None:
                 return self.measurement.next_callable()
+            unit = self.unit
+            if self.state == INSTALLED and unit is not None:
+                return unit.function
         except Exception as error:
             self.jit.report_error(self.label, error)
             self.give_up("internal-error", type(error).__name__)
@@ -196,8 +199,15 @@ class Tier:
         self.jit.account(self, unit)
 
     def _measure(self, unit: Unit) -> None:
+        tier, measured = ref(self), ref(unit)  # a cycle would keep the original alive
+
+        def conclude(verdict: str, original_ns: float, unit_ns: float) -> None:
+            living, still = tier(), measured()
+            if living is not None and still is not None:
+                living._concluded(still, verdict, original_ns, unit_ns)
+
         self.measurement = Measurement(
-            self.original, unit.function, self._concluded, calls=int(self.jit.budget.measured_calls),
+            self.original, unit.function, conclude, calls=int(self.jit.budget.measured_calls),
             seed=self.jit.seed or 0, clock=self.jit.clock)
         self.state = MEASURING
         self.remaining = 0
@@ -205,13 +215,12 @@ class Tier:
         if entry is not None:
             unsettle(entry)
 
-    def _concluded(self, verdict: str, original_ns: float, unit_ns: float) -> None:
+    def _concluded(self, unit: Unit, verdict: str, original_ns: float, unit_ns: float) -> None:
         with self.jit.lock:
-            unit = self.unit
+            if self.state != MEASURING or self.unit is not unit:
+                return
             self.medians, self.verdict = (original_ns, unit_ns), verdict
             self.measurement = None
-            if self.state != MEASURING or unit is None:
-                return
             self.jit.events.add("measured", self.label, verdict=verdict, original_ns=original_ns,
                                 unit_ns=unit_ns)
             if verdict == "slower":

@@ -78,6 +78,8 @@ class Worker:
         if threading.current_thread() is self._thread:
             return False
         with self._changed:
+            if self._jobs:
+                self._ensure_thread()
             return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout)
 
     @property
@@ -95,11 +97,9 @@ class Worker:
             thread.join()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Go on after `pause`, with the next `submit` or `wait`: `os.fork` counts threads after this."""
         with self._changed:
             self._paused = False
-            if self._jobs:
-                self._ensure_thread()
 
     def resume_in_child(self) -> None:
         """Go on in the child of a fork, where locks may be in any state and no thread survives."""
