@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 import lineiform
-from lineiform import ANY, Budget, FrozenError, Lineiform, LineiformError, NotCompiled, OfType
+from lineiform import ANY, FrozenError, Lineiform, LineiformError, NotCompiled, OfType
 from lineiform.tiers.entry import is_entry
 
 from .support import Compiler, make_jit
@@ -423,11 +423,13 @@ def test_explain_shows_everything(tmp_path):
     facts = report.to_dict()
     assert json.loads(json.dumps(facts)) == facts and facts["fully_inlined"] is True
     assert facts["inlined"][0]["children"][0]["name"] == "leaf"
-    assert [event["kind"] for event in facts["events"]] == ["speedup", "hot", "compile", "compiled", "install"]
+    kinds = [event["kind"] for event in facts["events"]]
+    assert kinds == ["speedup", "hot", "compile", "compiled", "install"]
 
 
 def test_residual_calls_of_python_code_are_not_fully_inlined():
-    jit = make_jit(Compiler(report={"residual": [{"callee": "g", "reason": "inline-budget"}]}), threshold=0)
+    residual = [{"callee": "g", "reason": "inline-budget"}]
+    jit = make_jit(Compiler(report={"residual": residual}), threshold=0)
     fast = jit.speedup(lambda: 1, eager=True)
     assert not jit.explain(fast).fully_inlined and "Budget.inline_depth" in str(jit.explain(fast))
 
@@ -452,7 +454,8 @@ def test_stats_are_plain():
     fast()
     stats = jit.stats()
     assert json.loads(json.dumps(stats)) == stats
-    assert stats["states"] == {"installed": 1} and stats["running_units"] == 1 and stats["seconds"]["total"] >= 0
+    assert stats["states"] == {"installed": 1} and stats["running_units"] == 1
+    assert stats["seconds"]["total"] >= 0
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
