@@ -303,6 +303,12 @@ f = lambda x: x
 for _ in range(100_000):
     f = (lambda inner: lambda x: inner(x))(f)
 """),
+    ("operand-order",
+     "What the function holds at one point cannot be put into the order that bytecode needs.",
+     "Please report it with the function: code that CPython's compiler makes does not come to this.",
+     """
+# a variable that may be without a value, put aside on the value stack and looked at there
+"""),
     ("out-of-memory",
      "There was not enough memory to compile.",
      "Lower the budget; the original goes on.",

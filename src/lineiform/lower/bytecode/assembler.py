@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 from lineiform.ir.function import Position
 from lineiform.lower.bytecode.peephole import simplify
 from lineiform.lower.bytecode.stack_size import stack_size
-from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
+from lineiform.lower.bytecode.symbolic import SILENT, Instruction, Piece, Region
 from lineiform.lower.bytecode.target import TARGET
 
 OPCODES = opcode.opmap
@@ -59,12 +59,6 @@ def _scopes(stream: Iterable[Instruction]) -> tuple[tuple[int, int], ...]:
     return tuple(changes)
 
 
-_SILENT = frozenset(
-    "NOP LOAD_CONST LOAD_FAST LOAD_FAST_LOAD_FAST STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST "
-    "LOAD_FAST_AND_CLEAR LOAD_CLOSURE PUSH_NULL SWAP COPY POP_TOP KW_NAMES".split()
-)
-"""Instructions that never raise: they may lie in any exception region."""
-
 _CALLING = frozenset("CALL CALL_KW CALL_FUNCTION_EX BINARY_SUBSCR LOAD_ATTR FOR_ITER".split())
 """Instructions that can run a Python function in the same evaluation loop."""
 
@@ -74,7 +68,7 @@ def _complete_regions(pieces: Sequence[Piece]) -> None:
     region: Region | None = None
     for piece in reversed(pieces):
         for instruction in reversed(piece.code):
-            if instruction.name in _SILENT and instruction.region is None:
+            if instruction.name in SILENT and instruction.region is None:
                 instruction.region = region
             region = instruction.region
     if not TARGET.covers_before:

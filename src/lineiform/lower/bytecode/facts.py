@@ -93,6 +93,16 @@ class Facts:
             if param not in idle and param not in rep:
                 yield param, rep.get(argument, argument)
 
+    def unwound(self, op: Op) -> Iterator[Held]:
+        """What lies on the stack when a handler is entered and lives until the handler is left, although
+        the handler does not use it."""
+        target, rep, idle = op.handler, self.rep, self.idle
+        if target is not None:
+            block = target.block
+            for param, argument in zip(block.params[block.catches :], target.args, strict=True):
+                if param in idle and param.variable is None:
+                    yield rep.get(argument, argument)
+
     # -- which values are one ------------------------------------------------------------------------
 
     def _represent(self) -> None:
@@ -222,6 +232,10 @@ class Facts:
                     found = number.get(argument)
                     if found is not None:
                         mask |= 1 << found
+            for argument in self.unwound(op):
+                found = number.get(argument)
+                if found is not None:
+                    mask |= 1 << found
         return mask
 
     def _last_uses(self, block: Block) -> dict[Held, int]:
@@ -234,6 +248,8 @@ class Facts:
             if op.handler is not None:
                 handlers[op.handler.block] = index
                 for _, argument in self.arguments(op, op.handler):
+                    last[argument] = 2 * index + 1
+                for argument in self.unwound(op):
                     last[argument] = 2 * index + 1
             for target in op.targets:
                 for _, argument in self.arguments(op, target):

@@ -1,0 +1,167 @@
+"""Local variables and cells: binding, unbinding, checks, and cells of every origin.
+
+A variable is a home of the value that it names, never a copy of it: it is stored to exactly where the IR
+binds it, so that objects live and die as in the source.  Cells made by the function are frame slots that
+MAKE_CELL turns into cells; constant cells are free variables beyond those of the function.
+"""
+
+from __future__ import annotations
+
+from lineiform.errors import NotCompiled
+from lineiform.ir.function import Op
+from lineiform.lower.bytecode.edges import Edges
+from lineiform.lower.bytecode.facts import UNBOUND, Held, Marker, rename
+from lineiform.lower.bytecode.machine import Conflict, constant_of, is_constant
+from lineiform.lower.bytecode.planning import Plan
+from lineiform.lower.bytecode.target import TARGET
+
+
+class Variables(Edges):
+    """The ops on variables and cells.  ``plan``, ``index``: of the block and the op being written."""
+
+    plan: Plan
+    index: int
+
+    def write_bind(self, op: Op) -> None:
+        variable = op.attributes["var"]
+        value = self.facts.of(op.operands[0])
+        if value is UNBOUND:
+            self.write_kill(op)
+            return
+        if self._write_cell_bind(op, variable, value):
+            return
+        old = self.contents[variable]
+        if old is value:
+            return
+        stack = self.stack
+        if not (stack and stack[-1].value is value and stack[-1].width == 1 and stack[-1].owner < 0):
+            self.arrange([(value, 1)])
+        self._keep(old, variable)
+        self.emit("STORE_FAST", variable)
+        self.drop(1)
+        self.contents[variable] = value
+
+    def _keep(self, old: Held | None, variable: int) -> None:
+        """The variable is about to let go of ``old``: somebody else must have it if it is still needed."""
+        if old is None or isinstance(old, Marker) or is_constant(old):
+            return
+        if self.last_use.get(old, -1) > self.now and not self._elsewhere_than(old, variable):
+            raise Conflict([old])
+
+    def _elsewhere_than(self, value: Held, variable: int) -> bool:
+        return (
+            self.find(value) is not None
+            or value in self.in_slots
+            or any(held is value for number, held in enumerate(self.contents) if number != variable)
+        )
+
+    def write_kill(self, op: Op) -> None:
+        variable = op.attributes["var"]
+        old = self.contents[variable]
+        if old is UNBOUND:
+            return
+        needed = old is not None and not is_constant(old) and self.last_use.get(old, -1) > self.now
+        if needed and old is not None and TARGET.fast_and_clear and not self._elsewhere_than(old, variable):
+            self.emit("LOAD_FAST_AND_CLEAR", variable)
+            self.push(old)
+            if old in self.forced:
+                self.store_slot(old)
+        elif old is None or old in self.facts.maybe_unbound:
+            self._keep(old, variable)
+            self.clear(variable)
+        else:
+            self._keep(old, variable)
+            self.emit("DELETE_FAST", variable)
+        self.contents[variable] = UNBOUND
+
+    def write_check_bound(self, op: Op) -> None:
+        """The check loads the variable; the copy stays on the stack when the plan says who wants it."""
+        value, result = self.facts.of(op.operands[0]), op.results[0]
+        variable = next((n for n, held in enumerate(self.contents) if held is value), None)
+        if variable is None:
+            raise NotCompiled("operand-order", f"{self.facts.function.name}: no variable left to check")
+        region = self.region(op, 0)
+        self.emit("LOAD_FAST_CHECK" if TARGET.checked_fast else "LOAD_FAST", variable, region)
+        rename(self.contents, value, result)
+        owner = self.plan.claimed.get(self.index)
+        if owner is not None and result not in self.forced:
+            self.push(result, 1, owner)
+            return
+        self.push(result)
+        if result not in self.forced:
+            self.pop_top()  # later uses load it from the variable
+
+    # -- cells ---------------------------------------------------------------------------------------
+
+    def _write_cell_bind(self, op: Op, variable: int, value: Held) -> bool:
+        """A cell that goes into the variable which was prepared for it becomes one there, by MAKE_CELL."""
+        maker = value.owner if not isinstance(value, Marker) else None
+        if not (isinstance(maker, Op) and maker.spec.name == "py.make_cell" and value not in self.forced):
+            return False
+        if self.contents[variable] is value:
+            return True
+        initial = self.facts.of(maker.operands[0])
+        old = self.contents[variable]
+        self._keep(old, variable)
+        if initial is UNBOUND:
+            if old is not UNBOUND:
+                self.clear(variable)
+        elif old is not initial:
+            self.arrange([(initial, 1)])
+            self.emit("STORE_FAST", variable)
+            self.drop(1)
+        self.emit("MAKE_CELL", variable)
+        self.contents[variable] = value
+        return True
+
+    def write_make_cell(self, op: Op) -> None:
+        cell = op.results[0]
+        if cell not in self.forced:
+            following = self.block.ops[self.index + 1]
+            if following.spec.name != "py.bind" or following.operands[0] is not cell:
+                raise Conflict([cell])
+            return
+        initial = self.facts.of(op.operands[0])
+        slot = self.frame.temporary(cell)
+        if initial in self.facts.maybe_unbound and initial is not UNBOUND:
+            raise NotCompiled("operand-order", f"{self.facts.function.name}: a cell of what may be unbound")
+        if initial is UNBOUND:
+            self.clear(slot)
+        else:
+            self.arrange([(initial, 1)])
+            self.emit("STORE_FAST", slot)
+            self.drop(1)
+        self.emit("MAKE_CELL", slot)
+        self.in_slots.add(cell)
+
+    def _cell_slot(self, cell: Held) -> int:
+        if isinstance(cell, Marker):
+            return self.free_slot(cell)
+        if is_constant(cell):
+            return self.frame.extra_cell(constant_of(cell))
+        if cell in self.in_slots:
+            return self.frame.temporary(cell)
+        variable = self.variable_of(cell)
+        if variable is None:
+            raise Conflict([cell])
+        return variable
+
+    def write_load_cell(self, op: Op) -> None:
+        slot = self._cell_slot(self.facts.of(op.operands[0]))
+        self.emit("LOAD_DEREF", slot, self.region(op, 0))
+        self.push_results(op)
+
+    def write_store_cell(self, op: Op) -> None:
+        value, cell = (self.facts.of(operand) for operand in op.operands)
+        slot = self._cell_slot(cell)
+        self.arrange([(value, 1)])
+        self.emit("STORE_DEREF", slot, self.region(op, 1))
+        self.drop(1)
+
+    def write_delete_cell(self, op: Op) -> None:
+        slot = self._cell_slot(self.facts.of(op.operands[0]))
+        self.emit("DELETE_DEREF", slot, self.region(op, 0))
+
+    def push_results(self, op: Op) -> None:
+        """Results of the op that was just written lie on the stack now."""
+        raise NotImplementedError
