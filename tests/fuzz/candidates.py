@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -23,6 +24,9 @@ class Candidate:
     def __init__(self, backend: str = "bytecode") -> None:
         self.backend = backend
         self.counts: Counter[str] = Counter()
+        self.schedule = 0  # which row of the candidate's schedules is in force; follows from the program seed
+
+    schedules = 1
 
     def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
         """Return the module code to run."""
@@ -32,8 +36,12 @@ class Candidate:
         """Return what is called in the place of root."""
         return root
 
+    def complaint(self) -> str | None:
+        """Called after each program: what went wrong without being seen from outside, or None."""
+        return None
+
     def finish(self) -> None:
-        """Called after each program."""
+        """Called after each program, whatever happened."""
 
 
 class RoundTrip(Candidate):
@@ -58,12 +66,32 @@ class RoundTrip(Candidate):
         return result
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """When a root is compiled and how much the compiler may spend."""
+
+    eager: bool = True
+    threshold: int = 1
+    limits: dict[str, float] = field(default_factory=dict)
+
+
+SCHEDULES = (
+    Schedule(),
+    Schedule(eager=False),
+    Schedule(eager=False, threshold=2),
+    Schedule(limits={"inline_depth": 2}),
+    Schedule(limits={"unroll_iterations": 1, "callee_size": 30}),
+    Schedule(eager=False, threshold=3, limits={"recompilations": 0}),
+)
+
+
 class Specialize(Candidate):
-    """The root sped up, compiled at once."""
+    """The root sped up: at once, or after some calls, with much or little to spend; never taken out again."""
 
     name = "specialize"
     frames = False
     teardown = False
+    schedules = len(SCHEDULES)
 
     def __init__(self, backend: str = "bytecode") -> None:
         super().__init__(backend)
@@ -73,10 +101,27 @@ class Specialize(Candidate):
         self._jit: Any = None
 
     def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
-        self._jit = self._lineiform.Lineiform(background=False, threshold=1, backend=self.backend)
-        fast = self._jit.speedup(root, eager=True)
-        self.counts["roots"] += 1
-        return fast
+        schedule = SCHEDULES[self.schedule % len(SCHEDULES)]
+        limits = {"measured_calls": 0, "recompilations": 100, "compile_seconds": None} | schedule.limits
+        self._jit = self._lineiform.Lineiform(
+            background=False, threshold=schedule.threshold, backend=self.backend, seed=self.schedule,
+            budget=self._lineiform.Budget(**limits),
+        )  # fmt: skip
+        return self._jit.speedup(root, eager=schedule.eager)
+
+    def complaint(self) -> str | None:
+        if self._jit is None:
+            return None
+        stats = self._jit.stats()
+        for table in ("states", "reasons"):
+            for name, count in stats[table].items():
+                self.counts[f"{table}: {name}"] += count
+        for kind, count in stats["events"].items():
+            self.counts[f"event: {kind}"] += count
+        for event in self._jit.events:
+            if event.kind == "error":
+                return f"an error of its own was hidden: {event.facts.get('detail', event.facts)}"
+        return None
 
     def finish(self) -> None:
         self._jit = None

@@ -33,6 +33,7 @@ class Mismatch:
     kind: str  # "compiler" when the candidate failed to build, else "behaviour"
     expected: Any
     actual: Any
+    schedule: int = 0
     seed: int | None = None
 
     def difference(self) -> str:
@@ -104,9 +105,14 @@ def check(source: str, candidate: Candidate, tally: Tally | None = None, code: A
         actual = observe(prepared, candidate.wrap, candidate.frames, candidate.teardown)
     except Exception as error:
         counts["mismatches"] += 1
-        return Mismatch(source, "compiler", place(error), traceback.format_exc(limit=-8))
-    finally:
         candidate.finish()
+        return Mismatch(source, "compiler", place(error), traceback.format_exc(limit=-8), candidate.schedule)
+    complaint = candidate.complaint()
+    candidate.finish()
+    if complaint is not None:
+        counts["mismatches"] += 1
+        last = complaint.strip().rpartition("\n")[2]
+        return Mismatch(source, "compiler", DETAILS.sub("_", last)[:200], complaint, candidate.schedule)
     _count(expected, counts)
     if actual == expected:
         return None
@@ -115,7 +121,7 @@ def check(source: str, candidate: Candidate, tally: Tally | None = None, code: A
             counts["set aside: not the same twice"] += 1
             return None
     counts["mismatches"] += 1
-    return Mismatch(source, "behaviour", expected, actual)
+    return Mismatch(source, "behaviour", expected, actual, candidate.schedule)
 
 
 def place(error: BaseException) -> str:
@@ -169,6 +175,7 @@ def run(
             if matrix is not None:
                 matrix.add(program, code)
             tally.programs += 1
+            candidate.schedule = of_program % candidate.schedules
             mismatch = check(program.source, candidate, tally, code)
             if number % 50 == 0:
                 gc.collect()

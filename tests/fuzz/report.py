@@ -63,8 +63,17 @@ def write(mismatch: Mismatch, mode: str, folder: Path = CORPUS) -> Path:
     head = [
         f"# Found in mode {mode} on Python {sys.version_info[0]}.{sys.version_info[1]}, "
         f"program seed {mismatch.seed}.",
+        f"# schedule: {mismatch.schedule}",
         "# Globals are those of tests/fuzz/prelude.py; replayed by tests/fuzz/test_corpus.py.",
     ]
     head += ["# " + line for line in ascii(mismatch.difference())[1:-1].split("\\n")[:4]]
     path.write_text("\n".join(line[:110] for line in head) + "\n" + mismatch.source, "utf-8")
     return path
+
+
+def schedule_of(source: str, seed: int | None) -> int:
+    """Return the schedule that a reproduction file asks for, or the one that follows from the seed."""
+    for line in source.splitlines()[:4]:
+        if line.startswith("# schedule: "):
+            return int(line.rpartition(" ")[2])
+    return seed or 0

@@ -20,6 +20,8 @@ AVAILABLE = ("identity", "roundtrip")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_program_of_the_corpus(path: Path, mode: str) -> None:
     candidate = candidates.make(mode, "bytecode")
+    source = path.read_text("utf-8")
+    candidate.schedule = report.schedule_of(source, None)
     with quiet_collector():
-        mismatch = engine.check(path.read_text("utf-8"), candidate)
+        mismatch = engine.check(source, candidate)
     assert mismatch is None, report.show(mismatch, mode)
