@@ -58,7 +58,7 @@ class Mismatch:
 
 def _outline(one: Any, other: Any) -> str:
     """Reduce an observation to the kind of its outcome, or of the first event that differs."""
-    if isinstance(one, tuple) and len(one) == 3 and isinstance(one[2], list) and isinstance(other[2], list):
+    if _has_log(one) and _has_log(other):
         if one[1] != other[1]:
             raised = one[1][0] == "raised" and isinstance(one[1][1], tuple)
             shown = one[1][1][:2] if raised else ()
@@ -71,12 +71,16 @@ def _outline(one: Any, other: Any) -> str:
     return str(one[0]) if isinstance(one, tuple) and one else type(one).__name__
 
 
+def _has_log(entry: Any) -> bool:
+    return isinstance(entry, tuple) and len(entry) == 3 and isinstance(entry[2], list)
+
+
 DETAILS = re.compile(r"\b[A-Za-z]*\d+\b")
 
 
 def _first(one: Any, other: Any) -> str:
     """Show the outcome, and the log from its first difference on."""
-    if isinstance(one, tuple) and len(one) == 3 and isinstance(one[2], list) and isinstance(other[2], list):
+    if _has_log(one) and _has_log(other):
         at = next((n for n, (a, b) in enumerate(zip(one[2], other[2])) if a != b), min(len(one[2]), len(other[2])))
         return f"{one[0]} {one[1]!r}; log from event {at}: {one[2][at:at + 3]!r}"[:1500]
     return repr(one)[:1500]
