@@ -43,6 +43,9 @@ def make_code(function: Function, frame: Frame, pieces: Sequence[Piece]) -> Lowe
     assembled = assemble(pieces, code.co_firstlineno)
     return Lowered(
         code.replace(
+            co_argcount=function.signature.argcount,
+            co_posonlyargcount=function.signature.posonlyargcount,
+            co_kwonlyargcount=function.signature.kwonlyargcount,
             co_code=assembled.code,
             co_consts=tuple(frame.constants),
             co_names=tuple(frame.names),

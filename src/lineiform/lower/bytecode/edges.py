@@ -151,6 +151,7 @@ class Edges(Machine):
                 self.slot_contents[param] = argument
         layout = self.layouts.get(block)
         if layout is None:
+            self._put_in_order(op, target, consumed)
             layout = self.layouts[block] = self._handler_layout(op, block, waiting, consumed)
         else:
             self._match(block, layout, dict(waiting), consumed)
@@ -158,6 +159,27 @@ class Edges(Machine):
         self.filled[block].update(self.slot_contents)
         depth = sum(width for _, width in layout)
         return Region(self.entries[block], depth, block.catches == 2)
+
+    def _put_in_order(self, op: Op, target: Target, consumed: int) -> None:
+        """Let what the edge passes lie in the order of the handler's parameters, as its other edges will."""
+        block, of = target.block, self.facts.of
+        stack = self.stack
+        places: list[int] = []
+        for param, argument in zip(block.params[block.catches :], target.args, strict=True):
+            if param.variable is None:
+                value = of(argument)
+                for index in range(len(stack) - consumed):
+                    if stack[index].value is value and stack[index].owner < 0 and index not in places:
+                        places.append(index)
+                        break
+        if places == sorted(places):
+            return
+        order = list(range(len(stack)))
+        for index, place in zip(sorted(places), places, strict=True):
+            order[index] = place
+        first = next(n for n, index in enumerate(order) if n != index)
+        if all(item.width == 1 for item in stack[first:]) and len(stack) - first <= LONGEST_WINDOW:
+            self.reorder(first, [stack[n] for n in order[first:]], [n - first for n in order[first:]])
 
     def _handler_layout(
         self, op: Op, block: Block, waiting: list[tuple[Value, Held]], consumed: int
