@@ -10,15 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from inspect import (
-    CO_ASYNC_GENERATOR,
-    CO_COROUTINE,
-    CO_GENERATOR,
-    CO_NEWLOCALS,
-    CO_OPTIMIZED,
-    CO_VARARGS,
-    CO_VARKEYWORDS,
-)
 from opcode import opmap, opname
 from types import CodeType
 from typing import Any
@@ -49,6 +40,9 @@ TABLES: dict[tuple[int, int], Table] = {
 _TABLE = TABLES.get(sys.version_info[:2])
 _ROWS: list[Row | None] = [_TABLE.rows.get(name) if _TABLE else None for name in opname]
 _CACHES = {opmap[name]: count for name, count in _TABLE.caches.items()} if _TABLE else {}
+# Of `co_flags`, as `inspect` names them; importing that would cost more than all of this package.
+CO_OPTIMIZED, CO_NEWLOCALS, CO_VARARGS, CO_VARKEYWORDS = 0x1, 0x2, 0x4, 0x8
+CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _REFUSED_FLAGS = (
     (CO_ASYNC_GENERATOR, "async-generator"),
     (CO_COROUTINE, "coroutine"),
