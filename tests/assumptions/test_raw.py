@@ -391,6 +391,50 @@ def test_hostile_keys_in_dicts_are_not_compared():
         EvilKey.armed = False
 
 
+def test_class_names_become_exact_strings_after_the_class_statement():
+    """What the cache of plain classes rests on: a class dictionary takes no other keys later."""
+
+    class C:
+        pass
+
+    assert attribute_kind(C(), "x").kind is K.MISSING
+    setattr(C, EvilKey("x"), 1)
+    type.__setattr__(C, EvilKey("y"), 2)
+    assert all(type(key) is str for key in vars(C))
+    with pytest.raises(TypeError):
+        type.__setattr__(C, 3, 1)
+    assert attribute_kind(C(), "x").value == 1
+
+
+def test_dicts_with_string_tables_are_told_by_their_size():
+    from lineiform.assumptions.parts import _STRING_TABLE_SIZES
+
+    assert _STRING_TABLE_SIZES
+    for count in (1, 5, 6, 11, 100, 2000):
+        strings = {str(number): number for number in range(count)}
+        mixed = dict(strings)
+        mixed[EvilKey("0")] = 1
+        mixed[None] = 1
+        assert dict.__sizeof__(strings) in _STRING_TABLE_SIZES
+        assert dict.__sizeof__(mixed) not in _STRING_TABLE_SIZES
+        general = {number: number for number in range(count)}
+        assert dict.__sizeof__(general) not in _STRING_TABLE_SIZES
+        assert raw.namespace_get(strings, "0") == 0
+
+
+def test_no_size_stands_for_both_forms_of_dict():
+    """Every size a dict can have, up to fifty thousand entries, in both forms."""
+    from lineiform.assumptions.parts import _STRING_TABLE_SIZES
+
+    strings, general, sizes = {}, {}, (set(), set())
+    for number in range(50_000):
+        strings[str(number)] = general[number] = None
+        sizes[0].add(dict.__sizeof__(strings))
+        sizes[1].add(dict.__sizeof__(general))
+    assert not sizes[1] & _STRING_TABLE_SIZES
+    assert len(sizes[0] & _STRING_TABLE_SIZES) >= len(sizes[0]) - 2
+
+
 def test_large_dict_attribute_does_not_confuse():
     o = Base()
     o.big = dict.fromkeys(range(5000))

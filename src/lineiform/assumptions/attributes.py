@@ -21,6 +21,8 @@ from .parts import (
     builtin_parts,
     has_instance_dict,
     has_plain_keys,
+    has_string_table,
+    is_dict,
     is_function,
     is_instance,
     is_subtype,
@@ -79,22 +81,30 @@ def instance_value(o: object, name: str) -> object:
     if is_subtype(tp, types.ModuleType):
         namespace = module_dict(o)  # type: ignore[arg-type]
         return MISSING if namespace is None else namespace_get(namespace, name)
-    if not has_instance_dict(tp):
-        return MISSING
     found = lookup_in_mro(tp, name)
-    getter = None if found is None else _binding(found[1])
-    if getter is AttributeKind.DESCRIPTOR or (
-        getter is AttributeKind.CLASSMETHOD and not is_function(wrapped_function(found[1]))  # type: ignore
+    if found is None:
+        return _own_value(o, name, MISSING, None)
+    return _own_value(o, name, found[1], _binding(found[1]))
+
+
+def _own_value(o: object, name: str, raw_value: object, binding: AttributeKind | None) -> object:
+    """As `instance_value`, given what the class has for the name and how that binds."""
+    if not has_instance_dict(type(o)):
+        return MISSING
+    if binding is AttributeKind.DESCRIPTOR or (
+        binding is AttributeKind.CLASSMETHOD and not is_function(wrapped_function(raw_value))
     ):
         return _value_from_dict(o, name)
     for referent in gc.get_referents(o):
-        if is_instance(referent, dict) and not _small_plain_dict(referent):
+        if is_dict(referent) and not _small_plain_dict(referent):
             return _value_from_dict(o, name)
-    return _value_by_generic_read(o, name, None if found is None else found[1], getter)
+    return _value_by_generic_read(o, name, raw_value, binding)
 
 
 def _small_plain_dict(d: dict[Any, Any]) -> bool:
-    return dict.__len__(d) <= _LARGE_DICT and has_plain_keys(dict.keys(d))
+    if has_string_table(d):
+        return True
+    return dict.__len__(d) <= _LARGE_DICT and has_plain_keys(d if type(d) is dict else dict.keys(d))
 
 
 def _value_from_dict(o: object, name: str) -> object:
@@ -314,7 +324,10 @@ def _instance_attribute(o: object, name: str) -> Attribute:
     binding = None if found is None else _binding(found[1])
     if found is not None and _is_data(found[1], binding):
         return _bound(binding, o, *found, fallback)
-    own = instance_value(o, name)
+    if is_subtype(tp, types.ModuleType):
+        own = instance_value(o, name)
+    else:
+        own = _own_value(o, name, MISSING if found is None else found[1], binding)
     if own is not MISSING:
         shadowed = MISSING if found is None else found[1]
         return Attribute(AttributeKind.INSTANCE, own, None, shadowed, fallback=fallback)

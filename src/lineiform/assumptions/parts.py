@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -45,7 +46,7 @@ _read_bases = type.__dict__["__bases__"].__get__
 _read_type_name = type.__dict__["__name__"].__get__
 
 _FLAG_IMMUTABLE: Final = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: no attribute of the class can be set
-_FLAG_HEAP: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made at run time, usually by a class statement
+_FLAG_DICT: Final = 1 << 29  # Py_TPFLAGS_DICT_SUBCLASS
 
 
 def type_of(o: object) -> type:
@@ -56,6 +57,11 @@ def type_of(o: object) -> type:
 def is_exact(o: object, tp: type) -> bool:
     """Whether the real type of `o` is `tp` itself."""
     return type(o) is tp
+
+
+def is_dict(o: object) -> bool:
+    """Whether `o` is a dict or an instance of a subclass, whatever its `__class__` says."""
+    return bool(_read_flags(type(o)) & _FLAG_DICT)
 
 
 def is_type(o: object) -> bool:
@@ -125,12 +131,37 @@ def lookup_in_mro(tp: type, name: str) -> tuple[type, object] | None:
     """
     for owner in mro(tp):
         namespace = type_dict(owner)
-        if not _read_flags(owner) & _FLAG_IMMUTABLE:
-            _require_plain_keys(namespace, owner)
+        if not _has_plain_names(owner, namespace):
+            raise Unreadable(f"a key of {type_name(owner)} has a comparison of its own")
         value = namespace.get(name, MISSING)
         if value is not MISSING:
             return owner, value
     return None
+
+
+_plain_classes: dict[int, weakref.ref[type]] = {}
+
+
+def _has_plain_names(cls: type, namespace: types.MappingProxyType[str, Any]) -> bool:
+    """Whether no key of a class dictionary has a comparison of its own.
+
+    Only the class statement can bring such a key in (later writes make exact strings), so the answer stays.
+    """
+    if _read_flags(cls) & _FLAG_IMMUTABLE:
+        return True
+    key = id(cls)
+    known = _plain_classes.get(key)
+    if known is not None and known() is cls:
+        return True
+    if not has_plain_keys(namespace):
+        return False
+
+    def forget(dead: weakref.ref[type]) -> None:
+        if _plain_classes.get(key) is dead:
+            del _plain_classes[key]
+
+    _plain_classes[key] = weakref.ref(cls, forget)
+    return True
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -138,7 +169,7 @@ def lookup_in_mro(tp: type, name: str) -> tuple[type, object] | None:
 
 # Exact types that compare and hash in C alone, by identity number: hashing a type asks its metaclass.
 _SCALARS: Final = frozenset(
-    map(id, (str, int, bool, float, complex, bytes, type(None), type(...), type(NotImplemented), range))
+    map(id, (str, int, bool, float, complex, bytes, type(None), type(...), type(NotImplemented)))
 )
 _IDENTITY_COMPARED: Final = frozenset(
     map(id, (type, object, types.FunctionType, types.BuiltinFunctionType, types.ModuleType))
@@ -170,32 +201,60 @@ def _equality_owner(o: object) -> type | None:
     """The class whose `__eq__` compares `o`; None when it cannot be known."""
     for owner in mro(type(o)):
         namespace = type_dict(owner)
-        if not _read_flags(owner) & _FLAG_IMMUTABLE and not _only_exact_strings(namespace):
+        if not _has_only_strings(owner, namespace):
             return None
         if "__eq__" in namespace:
             return owner
     return None
 
 
-def _only_exact_strings(keys: Any) -> bool:
-    for key in list(keys):
-        if type(key) is not str:
-            return False
-    return True
+def _has_only_strings(cls: type, namespace: types.MappingProxyType[str, Any]) -> bool:
+    known = _plain_classes.get(id(cls))
+    if _read_flags(cls) & _FLAG_IMMUTABLE or (known is not None and known() is cls):
+        return True
+    return all(type(key) is str for key in list(namespace))
+
+
+def _table_sizes() -> frozenset[int]:
+    """The values of `dict.__sizeof__` of dicts that CPython keeps in its form for exact strings as keys.
+
+    That form has entries of 16 bytes, the general one of 24.  Sizes that both forms have are left out, and
+    an empty set is returned when this interpreter's dicts are not built like that.
+    """
+    def size(log2: int, entry: int) -> int:
+        index = 1 if log2 < 8 else 2 if log2 < 16 else 4
+        return (1 << log2) * index + ((1 << log2 + 1) // 3) * entry
+
+    base = dict.__sizeof__({"a": 1}) - size(3, 16)
+    samples = (({"a": 1}, 3, 16), ({1: 1}, 3, 24), (dict.fromkeys("abcdefgh"), 4, 16))
+    if any(dict.__sizeof__(sample) != base + size(log2, entry) for sample, log2, entry in samples):
+        return frozenset()
+    return frozenset(base + size(log2, 16) for log2 in range(3, 26)) - {
+        base + size(log2, 24) for log2 in range(3, 26)
+    }
+
+
+_STRING_TABLE_SIZES: Final = _table_sizes()
+
+
+def has_string_table(o: object) -> bool:
+    """Whether `o` is an exact dict that has room for exact strings as keys only, seen from its size."""
+    return type(o) is dict and dict.__sizeof__(o) in _STRING_TABLE_SIZES
 
 
 def has_plain_keys(keys: Any) -> bool:
-    """Whether looking a string up among `keys` (a dict or its keys) cannot run a key's own `__eq__`."""
+    """Whether looking a string up in a dict or mapping cannot run a key's own `__eq__`."""
+    if has_string_table(keys):
+        return True
     for key in list(keys):
         if type(key) is not str and not has_plain_equality(key):
             return False
     return True
 
 
-def _require_plain_keys(namespace: Any, owner: object) -> None:
-    if not has_plain_keys(namespace):
-        where = type_name(owner) if is_type(owner) else "a dict"  # type: ignore[arg-type]
-        raise Unreadable(f"a key of {where} has a comparison of its own")
+def _require_plain_keys(namespace: dict[Any, Any]) -> None:
+    if not has_plain_keys(namespace if type(namespace) is dict else dict.keys(namespace)):
+        raise Unreadable("a key of a dict has a comparison of its own")
 
 
 def namespace_get(namespace: dict[Any, Any], name: str) -> object:
@@ -203,7 +262,7 @@ def namespace_get(namespace: dict[Any, Any], name: str) -> object:
 
     Returns `MISSING` when there is none.  Raises `Unreadable` when a key's comparison would run user code.
     """
-    _require_plain_keys(dict.keys(namespace), None)
+    _require_plain_keys(namespace)
     return dict.get(namespace, name, MISSING)
 
 
@@ -213,7 +272,7 @@ def dict_lookup(d: dict[Any, Any], key: object) -> object:
     Returns `MISSING` when there is none.  Raises `Unreadable` when `key` or a key of the dict has a
     comparison of its own.
     """
-    _require_plain_keys(dict.keys(d), None)
+    _require_plain_keys(d)
     if is_plain_key(key):
         return dict.get(d, key, MISSING)
     if _equality_owner(key) is not object:

@@ -281,8 +281,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "The audit events `sys.settrace`, `sys.setprofile` and `sys.monitoring.register_callback`; from "
         "then on each evaluation asks whether its thread is traced.",
         _TESTS + "test_tracing",
-        "A monitoring tool that registered its callbacks before the first compilation and switches its events "
-        "on later counts as active all the time.",
+        "A registered monitoring tool counts as active all the time, whether or not its events are on.",
     ),
     Row(
         Kind.RECURSION_LIMIT,
