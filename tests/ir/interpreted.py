@@ -1,4 +1,4 @@
-"""A transform for the round-trip runner: every function of a library module runs in the reference interpreter.
+"""A transform for the round-trip runner: library functions run in the reference interpreter.
 
     python -m tests.roundtrip --transform tests.ir.interpreted:transform --modules textwrap,heapq
 

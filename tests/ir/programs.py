@@ -171,7 +171,7 @@ def loops(items: Any) -> Any:
         total -= 3
     else:
         log("else")
-    return total, item
+    return item, total
 
 
 def deaths_in_loops(n: Any) -> Any:

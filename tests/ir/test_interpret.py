@@ -44,7 +44,10 @@ def test_every_op_has_a_row() -> None:
 def describe_exception(error: BaseException | None, depth: int = 0) -> Any:
     if error is None or depth > 5:
         return error
-    entries = [(entry.name, entry.lineno) for entry in traceback.extract_tb(error.__traceback__)]
+    entries = [
+        (entry.name, entry.lineno, entry.colno, entry.end_colno)
+        for entry in traceback.extract_tb(error.__traceback__)
+    ]
     return (
         type(error).__name__,
         repr(error.args),

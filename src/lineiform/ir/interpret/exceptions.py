@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lineiform.ir.function import Op
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.machine import Activation, Handle, Raise, Restore, Row
 from lineiform.ir.interpret.tracebacks import traceback_of
+
+__builtins__ = BUILTINS
 
 _MRO: Final[Any] = type.__dict__["__mro__"]
 _CAUSE: Final[Any] = BaseException.__dict__["__cause__"]

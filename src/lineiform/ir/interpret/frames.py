@@ -11,7 +11,10 @@ from collections.abc import Callable
 from types import CellType
 from typing import Any, Final
 
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.machine import UNBOUND, Activation
+
+__builtins__ = BUILTINS
 
 
 def zero_argument_super(activation: Activation) -> Any:
@@ -57,22 +60,23 @@ def local_names(activation: Activation) -> dict[str, Any]:
     return result
 
 
-def _evaluate(run: Callable[..., Any]) -> Callable[..., Any]:
-    def evaluate(activation: Activation, source: Any, namespace: Any = None) -> Any:
-        if namespace is not None:
-            return run(source, namespace)
-        return run(source, activation.globals, local_names(activation))
+def add_namespaces(activation: Activation, operands: list[Any]) -> None:
+    """Give a call of ``eval`` or ``exec`` the namespaces that it would take from its caller's frame.
 
-    return evaluate
+    ``operands``: last argument first, the callee at the end.
+    """
+    if len(operands) == 3 and operands[0] is None:
+        del operands[0]
+    if len(operands) == 2:
+        operands[:0] = [local_names(activation), activation.globals]
 
 
-FRAME_READERS: Final[dict[tuple[Any, int], Callable[..., Any]]] = {
-    (builtins.locals, 0): local_names,
-    (builtins.vars, 0): local_names,
-    (builtins.dir, 0): lambda activation: sorted(local_names(activation)),
-    (builtins.eval, 1): _evaluate(eval),
-    (builtins.exec, 1): _evaluate(exec),
-    (builtins.eval, 2): _evaluate(eval),
-    (builtins.exec, 2): _evaluate(exec),
+FRAME_READERS: Final[dict[int, Callable[[Activation], Any]]] = {
+    id(super): zero_argument_super,
+    id(builtins.locals): local_names,
+    id(builtins.vars): local_names,
+    id(builtins.dir): lambda activation: sorted(local_names(activation)),
 }
-"""By callee and number of arguments."""
+"""What a callee does that is called without arguments, by its id."""
+
+EVALUATORS: Final = frozenset({id(builtins.eval), id(builtins.exec)})

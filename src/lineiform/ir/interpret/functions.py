@@ -14,9 +14,12 @@ from typing import Any, Final
 
 from lineiform.errors import LineiformError
 from lineiform.ir.function import Function, Signature
-from lineiform.ir.interpret.machine import Activation, Program
+from lineiform.ir.interpret.isolation import BUILTINS
+from lineiform.ir.interpret.machine import FUTURES, Activation, Program
 from lineiform.ir.interpret.tables import ROWS
 from lineiform.ir.interpret.tracebacks import MARK, strip_interpreter
+
+__builtins__ = BUILTINS
 
 _RUN: Final = "__lineiform_run__"
 _STRIP: Final = "__lineiform_strip__"
@@ -142,7 +145,8 @@ def make({", ".join(cells)}):
         _EVERYTHING: BaseException,
         _STRIP: _strip_active,
     }
-    factory = next(c for c in compile(source, code.co_filename, "exec").co_consts if isinstance(c, CodeType))
+    module = compile(source, code.co_filename, "exec", dont_inherit=True)
+    factory = next(c for c in module.co_consts if isinstance(c, CodeType))
     inner = next(c for c in factory.co_consts if isinstance(c, CodeType))
     return inner.replace(
         co_varnames=(*code.co_varnames[: signature.total], MARK, _RUN),
@@ -151,6 +155,7 @@ def make({", ".join(cells)}):
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_firstlineno=code.co_firstlineno,
+        co_flags=inner.co_flags | code.co_flags & FUTURES,
     )
 
 
@@ -161,8 +166,7 @@ def _strip_active() -> None:
 
 
 def _docstring(code: CodeType) -> str | None:
-    has_docstring = code.co_flags & 0x4000000 if sys.version_info >= (3, 13) else True
-    first = code.co_consts[0] if has_docstring and code.co_consts else None
+    first = code.co_consts[0] if code.co_consts else None
     return first if isinstance(first, str) else None
 
 

@@ -7,7 +7,10 @@ of the call.  While an exception is being handled the walk goes on inside a real
 """
 
 from __future__ import annotations
+import __future__
 
+import functools
+import operator
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -16,15 +19,19 @@ from typing import Any, Final, NamedTuple
 
 from lineiform.errors import InvalidIR
 from lineiform.ir.analysis import Liveness
-from lineiform.ir.function import Block, Function, Op, Target, Value
+from lineiform.ir.function import Block, Function, Op, Position, Target, Value
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.tracebacks import (
     add_entry,
     frame_for,
+    offsets,
     raise_exactly,
     set_traceback,
     strip_interpreter,
     traceback_of,
 )
+
+__builtins__ = BUILTINS
 
 
 class Unbound:
@@ -35,6 +42,11 @@ class Unbound:
 
 
 UNBOUND: Final = Unbound()
+
+FUTURES: Final = ~0xFFFF & functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+"""Flags of code that callees inherit when they compile (``exec``, ``eval``, ``compile``)."""
 
 
 class _State(threading.local):
@@ -125,6 +137,7 @@ class Program:
         self.kept: dict[Block, set[Value]] = {}
         self.unused: dict[Block, list[Value]] = {}
         self.codes: dict[tuple[CodeType, int, int | None], CodeType] = {}
+        self.offsets: dict[int, dict[Position | None, int]] = {}
         liveness = Liveness(function)
         for block in function.blocks:
             self.kept[block] = liveness.live_in(block)
@@ -139,6 +152,12 @@ class Program:
                 _step(op, rows, dead, handler_needs) for op, dead in zip(block.ops, dying[1:], strict=True)
             ]
 
+    def offset(self, scope_index: int, code: CodeType, position: Position | None) -> int:
+        """The offset of an instruction of ``code`` at ``position``; -1 when there is none."""
+        if scope_index not in self.offsets:
+            self.offsets[scope_index] = offsets(code)
+        return self.offsets[scope_index].get(position, -1)
+
     def named(self, code: CodeType, op: Op) -> CodeType:
         """Generated ``code`` under the name, file and line of the user's function that ``op`` stands in."""
         line = op.position[0] if op.position is not None else None
@@ -151,6 +170,7 @@ class Program:
                     co_qualname=user.co_qualname,
                     co_filename=user.co_filename,
                     co_firstlineno=user.co_firstlineno if line is None else line,
+                    co_flags=code.co_flags | user.co_flags & FUTURES,
                 )
             self.codes[key] = code
         return self.codes[key]
@@ -332,6 +352,7 @@ class Activation:
                     exception,
                     self.frame(scope_index, scope.code),
                     scope.code.co_firstlineno if line is None else line,
+                    self.program.offset(scope_index, scope.code, position),
                 )
             scope_index, position = scope.parent, scope.call_position
 

@@ -14,9 +14,12 @@ from typing import Any, Final
 from lineiform.ir.function import Op
 from lineiform.ir.interpret import snippets
 from lineiform.ir.interpret.exceptions import prepare_reraise_star
-from lineiform.ir.interpret.frames import FRAME_READERS, zero_argument_super
+from lineiform.ir.interpret.frames import EVALUATORS, FRAME_READERS, add_namespaces
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.machine import Activation, Defect, Row
 from lineiform.ir.ops import BINARY_OPERATORS, COMPARE_OPERATORS, UNARY_OPERATORS
+
+__builtins__ = BUILTINS
 
 _SPREAD: Final[tuple[Callable[..., Any], ...]] = (
     lambda function, s: function(),
@@ -107,16 +110,11 @@ def _contains(activation: Activation, op: Op, operands: list[Any]) -> Any:
 
 def _call(activation: Activation, op: Op, operands: list[Any]) -> Any:
     names = op.attributes["kwnames"]
-    callee = operands[-1]
-    if len(operands) == 1 and callee is super:
-        return zero_argument_super(activation)
-    if type(callee) in _C_CALLABLES and (callee, len(operands) - 1) in FRAME_READERS and not names:
-        return FRAME_READERS[callee, len(operands) - 1](activation, *operands[-2::-1])
-    del callee
+    if len(operands) == 1 and id(operands[0]) in FRAME_READERS:
+        return FRAME_READERS[id(operands[0])](activation)
+    if not names and id(operands[-1]) in EVALUATORS:
+        add_namespaces(activation, operands)
     return activation.run_code(snippets.call_code(len(operands) - 1, tuple(names)), op, operands)
-
-
-_C_CALLABLES: Final = (type(len), type)
 
 
 def _call_ex(activation: Activation, op: Op, operands: list[Any]) -> Any:

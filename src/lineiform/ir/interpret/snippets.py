@@ -13,7 +13,10 @@ from keyword import iskeyword
 from types import CodeType, FunctionType
 from typing import Any
 
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.tracebacks import MARK
+
+__builtins__ = BUILTINS
 
 Snippet = Callable[[list[Any]], Any]
 
@@ -21,7 +24,9 @@ Snippet = Callable[[list[Any]], Any]
 def _compile(body: str) -> CodeType:
     """The code of a function of one argument, called ``s`` in ``body``."""
     source = f"def snippet({MARK}):\n" + "\n".join(f" {line}" for line in body.splitlines())
-    module = compile(source.replace("s.pop()", f"{MARK}.pop()"), "<lineiform interpreter>", "exec")
+    module = compile(
+        source.replace("s.pop()", f"{MARK}.pop()"), "<lineiform interpreter>", "exec", dont_inherit=True
+    )
     return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
 

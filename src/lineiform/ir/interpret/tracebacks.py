@@ -7,8 +7,14 @@ each scope of the op is put in front, with a frame object whose code has the use
 from __future__ import annotations
 
 import os
+from opcode import opmap
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, Final
+
+from lineiform.ir.function import Position
+from lineiform.ir.interpret.isolation import BUILTINS
+
+__builtins__ = BUILTINS
 
 MARK: Final = "__lineiform_stack__"
 """Code that is generated for the interpreter has a local variable of this name."""
@@ -50,9 +56,17 @@ def _is_internal(code: CodeType) -> bool:
     return MARK in code.co_varnames or code.co_filename.startswith(_HERE)
 
 
-def add_entry(exception: BaseException, frame: FrameType, line: int) -> None:
+def add_entry(exception: BaseException, frame: FrameType, line: int, offset: int) -> None:
     """Put an entry in front, as CPython does when an exception passes a frame."""
-    set_traceback(exception, TracebackType(traceback_of(exception), frame, -1, line))
+    set_traceback(exception, TracebackType(traceback_of(exception), frame, offset, line))
+
+
+def offsets(code: CodeType) -> dict[Position | None, int]:
+    """The byte offset of the first instruction at each position."""
+    result: dict[Position | None, int] = {}
+    for n, position in enumerate(code.co_positions()):
+        result.setdefault(position, 2 * n)
+    return result
 
 
 def _template(variables: Any, back: FrameType | None) -> Any:
@@ -64,11 +78,15 @@ def frame_for(code: CodeType, variables: Any, back: FrameType | None, namespace:
 
     It is that of a generator which never starts, because such a frame has no link to its caller.
     """
-    named = _template.__code__.replace(
+    template = _template.__code__
+    padding = len(code.co_code) - len(template.co_code)
+    named = template.replace(
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_filename=code.co_filename,
         co_firstlineno=code.co_firstlineno,
+        co_code=template.co_code + bytes([opmap["NOP"], 0]) * (padding // 2),
+        co_linetable=code.co_linetable,  # so that offsets mean the same positions
     )
     frame: FrameType = FunctionType(named, namespace)(variables, back).gi_frame
     return frame

@@ -6,6 +6,7 @@ from types import CellType
 from typing import Any, Final
 
 from lineiform.ir.function import Op
+from lineiform.ir.interpret.isolation import BUILTINS
 from lineiform.ir.interpret.machine import (
     UNBOUND,
     Activation,
@@ -14,6 +15,8 @@ from lineiform.ir.interpret.machine import (
     Return,
     Row,
 )
+
+__builtins__ = BUILTINS
 
 # Control.
 
