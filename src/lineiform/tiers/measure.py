@@ -36,11 +36,11 @@ class Measurement:
     """Compares `unit` with `original`; calls `conclude(verdict, original_ns, unit_ns)` once when it knows.
 
     calls:   timed calls of each of the two in one round.
-    verdict: 'keep' or 'slower'; the medians are nanoseconds, with the price of timing in both.
+    verdict: 'keep' or 'slower'; the medians are nanoseconds without the price of timing.
     """
 
     __slots__ = ("_callables", "_clock", "_conclude", "_calls", "_samples", "_skip", "_random", "_busy",
-                 "_running", "_round", "_owner", "_identify")
+                 "_running", "_round", "_owner", "_identify", "_price")
 
     def __init__(self, original: Any, unit: Any, conclude: Callable[[str, float, float], None], *,
                  calls: int, seed: int = 0, clock: Callable[[], int] = perf_counter_ns) -> None:
@@ -58,6 +58,7 @@ class Measurement:
         self._owner = 0
         self._identify = get_ident
         self._round = 1
+        self._price = price_of_timing(clock)
 
     def next_callable(self) -> Any:
         """What the next call runs."""
@@ -90,12 +91,13 @@ class Measurement:
 
     def _end_of_round(self) -> None:
         originals, units = self._samples
-        verdict = "slower" if is_slower(originals, units) else "keep"
+        verdict = "slower" if is_slower(originals, units, self._price) else "keep"
         if verdict == "slower" and self._round < ROUNDS:
             self._round += 1
             self._samples = ([], [])
             return
-        self._conclude(verdict, median(originals), median(units))
+        self._conclude(verdict, max(median(originals) - self._price, 1.0),
+                       max(median(units) - self._price, 1.0))
 
 
 def _timed(measurement: Measurement, variant: int, function: Any, clock: Any, /, *args: Any,
@@ -120,9 +122,25 @@ def median(samples: list[int]) -> float:
     return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def is_slower(originals: list[int], units: list[int]) -> bool:
+def price_of_timing(clock: Callable[[], int]) -> int:
+    """Nanoseconds that a timed call takes longer than the same call: what calling nothing seems to take."""
+    samples: list[int] = []
+    for _ in range(15):
+        begin = clock()
+        try:
+            _nothing(*(), **{})
+        finally:
+            samples.append(clock() - begin)
+    return min(samples)
+
+
+_nothing = bool  # a call that costs next to nothing
+
+
+def is_slower(originals: list[int], units: list[int], price: int = 0) -> bool:
     """Whether `units` are slower than `originals` by more than the tolerance, and not by accident."""
-    return median(units) > TOLERANCE * median(originals) and rank_sum(originals, units) > SIGNIFICANCE
+    slower = median(units) - price > TOLERANCE * (median(originals) - price)
+    return slower and rank_sum(originals, units) > SIGNIFICANCE
 
 
 def rank_sum(first: list[int], second: list[int]) -> float:
