@@ -196,7 +196,8 @@ class Writer(Calls):
         name = op.spec.name
         wanted = self._wanted(op)
         self.arrange(wanted)
-        if op.results and self.pairs.get(op.results[0]) and name in METHOD_LOADS:
+        method = self.pairs.get(op.results[0]) if op.results else None
+        if method is not None and (name == "py.load_global" or (method and name in METHOD_LOADS)):
             self.write_method_load(op, len(wanted))
             return
         region = self.region(op, len(wanted))

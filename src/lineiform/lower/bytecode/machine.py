@@ -96,6 +96,7 @@ class Machine:
         self.block: Block = facts.function.entry
         self.last_use: dict[Held, int] = {}
         self.now = 0  # 2 * index of the op being written
+        self.moving: Held | None = None  # a value that is getting another home just now
         self.position: Position | None = None
         self.scope = 0
         self.in_slots: set[Held] = set()  # forced values whose slot is filled at this point
@@ -142,7 +143,7 @@ class Machine:
 
     def dead(self, value: Held) -> bool:
         """No use after the operands of the op being written."""
-        return self.last_use.get(value, -1) <= self.now
+        return self.last_use.get(value, -1) <= self.now or value is self.moving
 
     def find(self, value: Held, width: int = 1) -> int | None:
         """Topmost index of ``value`` on the stack."""

@@ -35,7 +35,9 @@ class Variables(Edges):
             return
         stack = self.stack
         if not (stack and stack[-1].value is value and stack[-1].width == 1 and stack[-1].owner < 0):
+            self.moving = value if self.find(value) is not None else None
             self.arrange([(value, 1)])
+            self.moving = None
         self._keep(old, variable)
         self.emit("STORE_FAST", variable)
         self.drop(1)
