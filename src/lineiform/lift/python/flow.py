@@ -222,39 +222,27 @@ class FlowGraph:
 
     def _varying(self) -> int:
         """Variables whose value can depend on the way that control took.  The others have the value that
-        they have at the base point: the end of the entry region, or of its prefix when handlers leave it."""
+        they have at the base point: the end of the entry region, or of its prefix when handlers leave it,
+        or the start of the function when jumps lead back to it."""
         entry = self.regions[0]
         self.base_is_region_end = not self.entry_is_join and not entry.catches
-        written = used = 0
-        for region in self.reached:
-            if region is not entry or not self.base_is_region_end:
-                written |= region.writes
-                used |= region.live | region.reads
         unbound = self.initially_unbound
+        written = used = 0
         if self.base_is_region_end:
             unbound = unbound & ~entry.bound | entry.taken
-        elif not self.entry_is_join:
-            written = used = 0
-            prepared = self._prefix_bits()
-            unbound &= ~prepared
-            for region in self.reached:
-                first = self.prefix if region is entry else region.first
-                bits = self._written_from(region, first) if region is entry else region.writes
-                written |= bits
-                used |= region.live | region.reads
+        else:
+            unbound &= ~self._written(0, self.prefix)
+            written = self._written(self.prefix, entry.last)
+            used = entry.reads | entry.live
+        for region in self.reached[1:]:
+            written |= region.writes
+            used |= region.reads | region.live
         return written | unbound & used
 
-    def _prefix_bits(self) -> int:
+    def _written(self, first: int, last: int) -> int:
+        """The variables that instructions ``first`` up to ``last`` change."""
         bits = 0
-        for instruction in self.instructions[: self.prefix]:
-            row = self.rows[instruction.opcode]
-            for access in row.accesses if row is not None else ():
-                bits |= self._bit(access, instruction.arg)
-        return bits
-
-    def _written_from(self, region: Region, first: int) -> int:
-        bits = 0
-        for instruction in self.instructions[first : region.last]:
+        for instruction in self.instructions[first:last]:
             row = self.rows[instruction.opcode]
             for access in row.accesses if row is not None else ():
                 if access.touch is not Touch.READ:
