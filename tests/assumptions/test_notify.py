@@ -127,6 +127,40 @@ def test_audit_hook_refused_by_another_hook():
     assert (code, out, err) == (0, "checked 1", "")
 
 
+PROVIDED = """
+    import sys
+    from lineiform.assumptions import notify
+    heard = []
+    def hook(event, args):
+        if event == "object.__setattr__":
+            heard.append(event)
+        notify.announce(event)
+    notify.provide_events(lambda: sys.addaudithook(hook))
+    from lineiform.assumptions.registry import AssumptionSet
+    from lineiform.assumptions.table import Kind
+    def f(): pass
+    assumptions = AssumptionSet()
+    a = assumptions.register(Kind.FUNCTION_CODE, f)
+    del heard[:]
+    f.__code__ = (lambda: 1).__code__
+    try:
+        notify.provide_events(print)
+    except RuntimeError:
+        heard.append("refused")
+    print(a.reliance.value, assumptions.is_suspect, heard)
+"""
+
+
+def test_events_of_another_hook_are_used_instead_of_ours():
+    code, out, err = run(PROVIDED)
+    assert (code, out, err) == (0, "notified True ['object.__setattr__', 'refused']", "")
+
+
+def test_a_provided_source_that_stays_silent_is_not_relied_on():
+    code, out, err = run(PROVIDED.replace("notify.announce(event)", "pass"))
+    assert (code, out.split()[0], err) == (0, "checked", "")
+
+
 def test_writes_in_a_thread_are_announced():
     def f():
         pass

@@ -122,6 +122,30 @@ class _Probe:
         self.called = True
 
 
+_install_source: Callable[[], None] | None = None
+
+
+def announce(event: str) -> None:
+    """An audit event was raised: tell those whom it concerns.  For whoever has a hook of his own."""
+    channel = _CHANNEL_OF_EVENT.get(event)
+    if channel is not None:
+        channel.fire()
+
+
+def provide_events(install: Callable[[], None]) -> None:
+    """Use another audit hook instead of ours: `install()` is called at first need and must see to it that
+    `announce(event)` is called for each audit event whose name it answers for.
+
+    Two hooks in a process cost twice, and a hook can never be removed.  Raises RuntimeError when our own hook
+    is installed already.
+    """
+    global _install_source
+    with _hook_lock:
+        if _hook_works is not None:
+            raise RuntimeError("the audit hook is installed; provide events before the first assumption")
+        _install_source = install
+
+
 def audit_events() -> bool:
     """Install the audit hook if that has not been done; whether it works.
 
@@ -136,10 +160,13 @@ def audit_events() -> bool:
 
 
 def _install_hook() -> bool:
-    for event in _CHANNEL_OF_EVENT:
-        _armed[event] = _Tripwire(event)
     try:
-        sys.addaudithook(_armed.pop)
+        if _install_source is not None:
+            _install_source()
+        else:
+            for event in _CHANNEL_OF_EVENT:
+                _armed[event] = _Tripwire(event)
+            sys.addaudithook(_armed.pop)
     except Exception:  # a hook of somebody else may raise what it likes to keep ours out
         return False
     probe = _Probe()
