@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lineiform.ir.analysis import predecessors
-from lineiform.ir.function import Block, Function, Op, Value, supplied
+from lineiform.ir.function import Block, Function, Op, Target, Value, supplied
 from lineiform.ir.ops import ALLOCATES
 
 
@@ -52,33 +52,86 @@ def merge_blocks(function: Function) -> None:
     replace_values(function, replaced)
 
 
+_VARYING = object()
+
+
 def replace_constant_parameters(function: Function) -> None:
-    """A parameter that always gets the same constant is that constant."""
+    """Parameters that always get the same constant, or the same argument of the function, are just that.
+
+    Optimistic sparse propagation (Wegman and Zadeck 1991) on the lattice unknown, one value, varying.
+    """
     incoming = predecessors(function)
+    entry = set(function.entry.params)
+    arguments: dict[Value, list[Value]] = {}
     for block in function.blocks:
         edges = incoming[block]
-        if not edges or block is function.entry:
-            continue
-        first = supplied(*edges[0])
-        for number in range(len(block.params) - 1, first - 1, -1):
-            param = block.params[number]
-            args = [target.args[number - supplied(op, target)] for op, target in edges]
-            values = {arg for arg in args if arg is not param}
-            if not values or not all(_is_leaf(value) for value in values):
+        if edges and block is not function.entry:
+            first = supplied(*edges[0])
+            for number, param in enumerate(block.params[first:], first):
+                arguments[param] = [target.args[number - supplied(op, target)] for op, target in edges]
+    state: dict[Value, object] = dict.fromkeys(arguments)
+
+    def element(value: Value) -> object:
+        if value in state:
+            return state[value]
+        return value if value in entry or _is_leaf(value) else _VARYING
+
+    changed = True
+    while changed:
+        changed = False
+        for param, values in arguments.items():
+            found = state[param]
+            if found is _VARYING:
                 continue
-            makers = [value.owner for value in values if isinstance(value.owner, Op)]
-            same = len({(maker.spec.name, id(maker.attributes.get("value"))) for maker in makers}) == 1
-            if not same:
+            for value in values:
+                found = _meet(found, element(value))
+            if found is not state[param]:
+                state[param] = found
+                changed = True
+    _replace_parameters(function, {p: v for p, v in state.items() if isinstance(v, Value)}, incoming)
+
+
+def _meet(one: object, other: object) -> object:
+    if one is None or other is None:
+        return other if one is None else one
+    if one is _VARYING or other is _VARYING:
+        return _VARYING
+    assert isinstance(one, Value) and isinstance(other, Value)
+    return one if _same_leaf(one, other) else _VARYING
+
+
+def _replace_parameters(
+    function: Function, replaced: dict[Value, Value], incoming: dict[Block, list[tuple[Op, Target]]]
+) -> None:
+    """Drop parameters and the arguments for them; constants are written anew where they are needed."""
+    here: dict[Value, Value] = {}
+    for block in function.blocks:
+        for number in range(len(block.params) - 1, -1, -1):
+            value = replaced.get(block.params[number])
+            if value is None:
                 continue
-            maker = makers[0]
-            copy = Op(maker.spec, (), maker.attributes, (), None, block.ops[0].position, block.ops[0].scope)
-            block.ops.insert(0, copy)
+            if isinstance(value.owner, Op):
+                first = block.ops[0]
+                copy = Op(value.owner.spec, (), value.owner.attributes, (), None, first.position, first.scope)
+                block.ops.insert(0, copy)
+                value = copy.results[0]
+            here[block.params[number]] = value
             del block.params[number]
-            for later in block.params[number:]:
-                later.index -= 1
-            for op, target in edges:
+            for op, target in incoming[block]:
                 del target.args[number - supplied(op, target)]
-            replace_values(function, {param: copy.results[0]})
+        for number, param in enumerate(block.params):
+            param.index = number
+    replace_values(function, here)
+
+
+def _same_leaf(one: Value, other: Value) -> bool:
+    if one is other:
+        return True
+    if not (_is_leaf(one) and _is_leaf(other)):
+        return False
+    assert isinstance(one.owner, Op) and isinstance(other.owner, Op)
+    first, second = one.owner, other.owner
+    return first.spec is second.spec and first.attributes.get("value") is second.attributes.get("value")
 
 
 def _is_leaf(value: Value) -> bool:

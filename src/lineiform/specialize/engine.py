@@ -136,6 +136,10 @@ class Writer:
         return len(self.function.variables) - 1
 
 
+_AFTER_ALL = 1 << 60
+"""Generic copies of a loop come after all its unrolled iterations: each of these may lead into them."""
+
+
 class Stop(Exception):
     """The current block has been ended."""
 
@@ -208,7 +212,7 @@ class Activation:
         iteration = dict(instance.iterations)
         key: list[int] = []
         for header in self.source.loops[instance.block]:
-            count = iteration.get(header, 0)
+            count = _AFTER_ALL if instance.generic else iteration.get(header, 0)
             if header is instance.block and instance.header_index is not None:
                 count = instance.header_index
             key += (position[header], count)
@@ -230,7 +234,7 @@ class Activation:
         count = arrivals[0].supplied
         for param in block.params[:count]:
             environment[param] = out.add_param(param.type, None)
-        looping = block in self.source.headers and instance.header_index is None
+        looping = self._open_ended(instance)
         self.writer.position = block.ops[0].position
         self.writer.scope = self.scope
         late: list[tuple[Value, Value | int]] = []
@@ -252,16 +256,23 @@ class Activation:
         instance.late = late
         return environment
 
+    def _open_ended(self, instance: Instance) -> bool:
+        """Whether edges can arrive after the instance was written.
+
+        In fast mode those are the headers of loops that are not unrolled.  In generic mode a loop can be
+        entered anywhere, where a check failed, so all its blocks take everything as parameters.
+        """
+        if instance.generic:
+            return bool(self.source.loops[instance.block])
+        return instance.block in self.source.headers and instance.header_index is None
+
     def _same(self, values: list[Abstract], out: Block) -> Abstract | None:
         first = values[0]
         if all(value is first for value in values):
             return first
-        if isinstance(first, KnownIterator):
-            same = all(
-                isinstance(value, KnownIterator) and value.items is first.items and value.index == first.index
-                for value in values
-            )
-            return first if same else None
+        if all(isinstance(value, KnownIterator) for value in values):
+            # They differ only behind their loop, where nothing but a release is left to be done with them.
+            return KnownIterator((), 0)
         if all(is_constant(value) for value in values):
             constant = constant_of(first)
             if all(constant_of(value) is constant for value in values):
@@ -360,6 +371,8 @@ class Activation:
                 self._push(instance)
             instance.arrivals.append(Arrival(written, args, live, count))
         else:
+            if not self._open_ended(instance):
+                raise NotCompiled("internal-error", "a block was written before all ways into it were known")
             for _, what in instance.late:
                 value = args[what] if isinstance(what, int) else live[what]
                 written.args.append(self._written(value))
