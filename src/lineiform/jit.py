@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from types import MethodType
-from weakref import ref
+from weakref import WeakSet, ref
 
 from .budget import Budget
 from .errors import NotCompiled
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
 BACKENDS = ("auto", "bytecode", "native", "off")
 THRESHOLD = 400
+
+_instances: WeakSet[Lineiform] = WeakSet()
+
+
+def instances() -> list[Lineiform]:
+    """Every `Lineiform` that is alive."""
+    return list(_instances)
+
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -69,10 +77,11 @@ class Lineiform:
         self.events = EventLog(os.environ.get("LINEIFORM_LOG") or None)
         self._frozen = FrozenObjects()
         self._entries: dict[Any, ref[Any]] = {}
-        self._pass_through = "backend-off" if self.backend == "off" else platform_reason()
+        self.pass_through = "backend-off" if self.backend == "off" else platform_reason()
         self._service = CompileService(
             threshold=threshold, background=background, backend=self.backend, seed=self.seed,
             verify=_flag("LINEIFORM_VERIFY"), budget=self.budget, events=self.events, frozen=self._frozen)
+        _instances.add(self)
 
     # -- speedup -------------------------------------------------------------------------------------------
 
@@ -92,7 +101,7 @@ class Lineiform:
             if is_entry(f):
                 entry = f
             else:
-                reason = target_reason(f) or self._pass_through
+                reason = target_reason(f) or self.pass_through
                 if reason is not None:
                     return self._hand_back(f, reason, strict)
                 entry = self._new_entry(f)
@@ -156,7 +165,7 @@ class Lineiform:
         Raises TypeError when `f` has no such parameters or is not callable.
         """
         original = original_of(f)
-        reason = target_reason(original) or self._pass_through
+        reason = target_reason(original) or self.pass_through
         pinned = pinned_parameters(original, args, kwargs)
         if reason is not None:
             return self._hand_back(f, reason, strict=False)
@@ -200,14 +209,14 @@ class Lineiform:
         entry = None if known is None else known()
         if entry is not None:
             return Report.of_tier(tier_of(entry), self.events)
-        reason = target_reason(fast) or self._pass_through
+        reason = target_reason(fast) or self.pass_through
         if reason is None:
             raise TypeError(f"{fast!r} was not sped up; explain takes what speedup or specialize returned")
         return Report(pass_through_facts(describe(fast), reason), None)
 
     def stats(self) -> dict[str, Any]:
         """Counters: entries and their states, events by kind, bytes of code, seconds by compile phase."""
-        tiers = list(self._service.tiers)
+        tiers = self.tiers()
         states: dict[str, int] = {}
         reasons: dict[str, int] = {}
         for tier in tiers:
@@ -231,6 +240,10 @@ class Lineiform:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"wait(timeout={timeout!r}) is impossible: seconds, at least 0, or None")
         return self._service.wait(timeout)
+
+    def tiers(self) -> list[Tier]:
+        """The tiers of everything that was sped up and is still alive."""
+        return list(self._service.tiers)
 
     def __repr__(self) -> str:
         return (f"Lineiform(threshold={self.threshold}, background={self.background}, "

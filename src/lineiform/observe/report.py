@@ -217,8 +217,7 @@ def _lines(report: Report) -> Iterable[str]:
     for title, key, show in _SECTIONS:
         if facts[key]:
             yield f"  {title}:"
-            for row in facts[key]:
-                yield f"    {show(row)}"
+            yield from _counted(f"    {show(row)}" for row in facts[key])
     if "hits" in facts:
         yield f"  calls: {facts['hits']} to variants, {facts['misses']} to the generic code"
     for variant in report.variants:
@@ -239,6 +238,15 @@ def _speed_lines(facts: dict[str, Any]) -> Iterable[str]:
 
 def _size(facts: dict[str, Any]) -> str:
     return f", {facts['code_bytes']} bytes of code" if facts["code_bytes"] else ""
+
+
+def _counted(lines: Iterable[str]) -> Iterable[str]:
+    """Equal lines once, with their number."""
+    counts: dict[str, int] = {}
+    for line in lines:
+        counts[line] = counts.get(line, 0) + 1
+    for line, count in counts.items():
+        yield line if count == 1 else f"{line} ×{count}"
 
 
 def _tree(node: Any, indent: str) -> Iterable[str]:

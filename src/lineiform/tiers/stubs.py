@@ -73,6 +73,11 @@ def load(partial: type, choose: Callable[[Any], Any]) -> bool:
     return True
 
 
+def is_loaded() -> bool:
+    """Whether calls of entries go through machine code."""
+    return bool(_choosing)
+
+
 def set_choosing(entry: Any) -> None:
     """Calls of `entry` ask its tier."""
     if _choosing:
