@@ -56,6 +56,9 @@ def bisect(request: Request, wanted: str) -> int:
         print(f"nothing differs in {wanted}")
         return 0
     print(f"{len(found)} differ, among them {min(found)}")
+    alone = replace(request, pick=(min(found),))
+    if differs(run(alone)):
+        request = alone
     names = sorted(whole.report["done"]) if whole.report else covered(request)
     count = 0
 

@@ -86,13 +86,13 @@ def flattened(suite: Any) -> Iterator[Any]:
         yield suite
 
 
-def load(name: str, skip: list[str]) -> unittest.TestSuite:
-    """The tests of the module `name` without those whose id matches a pattern of `skip`."""
+def load(name: str, skip: list[str], pick: list[str] | None) -> unittest.TestSuite:
+    """The tests of the module `name`: those of `pick`, or all, without those matching a pattern of `skip`."""
     suite = unittest.TestLoader().loadTestsFromName(name)
-    if not skip:
+    if not skip and pick is None:
         return suite
     kept = [test for test in flattened(suite) if not any(fnmatch.fnmatchcase(test.id(), p) for p in skip)]
-    return unittest.TestSuite(kept)
+    return unittest.TestSuite(test for test in kept if pick is None or test.id() in pick)
 
 
 def prepare_test_support() -> None:
@@ -122,7 +122,7 @@ def main() -> None:
     sys.path.remove(os.environ.pop("PYTHONPATH").split(os.pathsep)[0])
     prepare_test_support()
     events.write(prepared=time.monotonic() - started)
-    suite = load(request["test"], request["skip"])
+    suite = load(request["test"], request["skip"], request["pick"])
     if hasattr(installation, "loaded"):
         installation.loaded()
     suite(Recorder(events))

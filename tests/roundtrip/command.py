@@ -26,6 +26,7 @@ TRANSFORMS = {
     "identity": "lineiform.lower.bytecode:roundtrip",
     "specialize": "tests.roundtrip.specialized:transform",
 }
+SHOWN = 3
 HEADING = "test module                    transf. refused  tests failed skipped      s"
 
 
@@ -113,10 +114,14 @@ def show_row(verdict: Verdict, seconds: float, verbose: bool) -> None:
         f"{seconds:6.1f}  {verdict.word}",
         flush=True,
     )
-    for test, text in sorted(verdict.differences.items()):
+    shown = None if verbose else SHOWN
+    for test, text in sorted(verdict.differences.items())[:shown]:
         show_difference(verdict, test, text, verbose)
-    for name, text in report.get("errors", {}).items():
+    for name, text in sorted(report.get("errors", {}).items())[:shown]:
         print(f"    the transform failed for {name}: {text}")
+    hidden = max(0, len(verdict.differences) - SHOWN) + max(0, len(report.get("errors", {})) - SHOWN)
+    if hidden and not verbose:
+        print(f"    and {hidden} more; --verbose shows all")
 
 
 def show_difference(verdict: Verdict, test: str, text: str, verbose: bool) -> None:
@@ -147,6 +152,8 @@ def show_summary(run: Run) -> bool:
     print(f"\nCPython {platform.python_version()}, transform {transform}")
     print(f"{len(verdicts)} test modules with {tests} tests over {len(modules)} modules "
           f"in {time.monotonic() - run.started:.0f} s")  # fmt: skip
+    preparing = sum(verdict.outcome.preparing for verdict in verdicts)
+    print(f"time in the transform and in starting: {preparing:.0f} s, summed over the processes")
     print(f"functions, each once: {len(done)} transformed, {len(refused)} refused, {len(errors)} errors")
     for reason, count in Counter(refused.values()).most_common():
         print(f"    refused {count:5}  {reason}")
@@ -166,12 +173,12 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="start no further test module after this time")
     parser.add_argument("--jobs", type=int, default=2, help="child processes at a time (default 2)")
     parser.add_argument("--seed", type=int, default=0, help="of the order (default 0)")
-    parser.add_argument("--timeout", type=float, default=180.0, help="seconds a test module (default 180)")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a test module (default 120)")
     parser.add_argument("--mode", choices=sorted(TRANSFORMS), default="identity")
     parser.add_argument("--transform", help="package.module:function instead of the one of the mode")
     parser.add_argument("--with-tests", action="store_true", help="transform the tests' own functions too")
     parser.add_argument("--list", action="store_true", help="show what would be run")
-    parser.add_argument("--verbose", action="store_true", help="whole tracebacks of differences")
+    parser.add_argument("--verbose", action="store_true", help="all differences, with whole tracebacks")
     parser.add_argument("--bisect", metavar="TEST", help="find the code object that makes a test module, or "
                         "one test of it (test_json.test_decode.TestCDecode.test_float), differ")  # fmt: skip
     return parser.parse_args(arguments)

@@ -30,8 +30,8 @@ BAD = ("failed", "error")
 class Request:
     """What one child process does: `test` under `transform` (None: as it is), applied to `modules`.
 
-    `only` restricts the transform to code objects of these names, `skip` holds patterns of test ids that are
-    left out, `timeout` is in seconds.
+    `only` restricts the transform to code objects of these names, `pick` the tests to these ids; `skip` holds
+    patterns of test ids that are left out; `timeout` is in seconds.
     """
 
     test: str
@@ -39,13 +39,14 @@ class Request:
     transform: str | None
     skip: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    pick: tuple[str, ...] | None = None
     timeout: float = 180.0
 
     def for_child(self, events: str) -> str:
         """The argument of the child process."""
         return json.dumps({
             "test": f"test.{self.test}", "modules": self.modules, "transform": self.transform,
-            "skip": self.skip, "only": self.only, "events": events,
+            "skip": self.skip, "only": self.only, "pick": self.pick, "events": events,
         })  # fmt: skip
 
 

@@ -58,21 +58,20 @@ def with_constants(code: CodeType, change: Callable[[CodeType], CodeType]) -> Co
     return code.replace(co_consts=values)
 
 
-def position_key(code: CodeType) -> tuple[Any, ...]:
-    """What identifies a nested code object among its siblings, before and after the transform."""
-    places = [place for place in code.co_positions() if None not in place]
-    return code.co_qualname, code.co_firstlineno, min(places, default=())
+def first_position(code: CodeType) -> tuple[Any, ...]:
+    """Where the body of `code` starts in its file; tells apart siblings that begin in one line."""
+    # the columns of a function's first instruction are 0, those of its body are not
+    return min((place for place in code.co_positions() if None not in place and place[3]), default=())
 
 
 def matched(original: CodeType, transformed: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
     """Pairs of the nested code objects of `original` and the ones of `transformed` that they became."""
-    pool: dict[tuple[Any, ...], list[CodeType]] = {}
-    for code in constants(transformed):
-        pool.setdefault(position_key(code), []).append(code)
-    for code in constants(original):
-        same = pool.get(position_key(code))
-        if same:
-            yield code, same.pop(0) if len(same) > 1 else same[0]
+    groups: dict[tuple[str, int], tuple[list[CodeType], list[CodeType]]] = {}
+    for side, parent in enumerate((original, transformed)):
+        for code in constants(parent):
+            groups.setdefault((code.co_qualname, code.co_firstlineno), ([], []))[side].append(code)
+    for old, new in groups.values():
+        yield from zip(sorted(old, key=first_position), sorted(new, key=first_position), strict=False)
 
 
 def graft(original: CodeType, transformed: CodeType, wanted: Callable[[CodeType], bool]) -> CodeType:
