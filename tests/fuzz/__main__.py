@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mismatches", type=int, default=5, help="stop after so many (default 5)")
     parser.add_argument("--shrink-seconds", type=float, default=40.0, help="time to make each one small")
     parser.add_argument("--corpus", type=Path, help="folder for reproductions (default tests/fuzz/corpus)")
+    parser.add_argument("--crashed", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -98,6 +99,10 @@ class Parent:
             self.counts["mismatches"] += 1
             print(f"CRASH (status {status}) of {python} in mode {mode}; program seed {at['program']}", flush=True)
             print(f"again: {python} -m tests.fuzz --mode {mode} --program {at['program']}", flush=True)
+            if self.counts["mismatches"] <= 3 and at["program"] is not None:
+                self.shrink_crash(python, mode, at["program"])
+            if options.program is not None or options.replay is not None:
+                return
             done = at["number"] - first + 1
             first = at["number"] + 1
             self.programs[f"{at['version']} {mode}"] += done
@@ -131,6 +136,16 @@ class Parent:
             json.loads(report.read_text()) if report.exists() else None,
             json.loads(at.read_text()) if at.exists() else None,
         )
+
+    def shrink_crash(self, python: str, mode: str, program: int) -> None:
+        """Have a child make the program small that crashed another one."""
+        options = self.options
+        with tempfile.TemporaryDirectory() as folder:
+            command = [python, "-m", "tests.fuzz", "--child", folder, "--mode", mode, "--crashed"]
+            command += ["--program", str(program), "--backend", options.backend]
+            command += ["--shrink-seconds", str(options.shrink_seconds)]
+            command += ["--corpus", str(options.corpus)] if options.corpus else []
+            subprocess.call(command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"})
 
     def add(self, report: dict[str, Any]) -> None:
         key = report["version"]

@@ -30,7 +30,7 @@ class Mismatch:
     """A program that behaves differently under the candidate."""
 
     source: str
-    kind: str  # "compiler" when the candidate failed to build, else "behaviour"
+    kind: str  # "compiler" when the candidate failed to build, "crash" of the process, else "behaviour"
     expected: Any
     actual: Any
     schedule: int = 0
@@ -40,6 +40,8 @@ class Mismatch:
         """Return the first place where the two observations differ, in a few lines."""
         if self.kind == "compiler":
             return f"the candidate raised:\n{self.actual}"
+        if self.kind == "crash":
+            return "the interpreter crashed"
         for number, (want, got) in enumerate(zip(self.expected, self.actual)):
             if want != got:
                 return f"observation {number}\n  CPython:   {_first(want, got)}\n  candidate: {_first(got, want)}"

@@ -21,7 +21,7 @@ from .describe import describe, describe_exception
 from .prelude import FILENAME, STATE, namespace
 
 Wrap = Callable[[Any, dict[str, Any]], Any]
-SHOWN_STATE = (int, str, list, dict, bool, float)
+PATIENCE = 2.0  # seconds for one run, a thousand times what nearly every program needs
 
 
 class TimedOut(BaseException):
@@ -61,7 +61,7 @@ def observe(code: types.CodeType, wrap: Wrap | None = None, frames: bool = False
     seen: list[Any] = []
     STATE.begin(frames)
     try:
-        with alarm(3.0):
+        with alarm(PATIENCE):
             _drive(code, names, wrap, seen)
     except TimedOut:
         seen.append(("did not end",))

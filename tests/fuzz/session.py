@@ -10,6 +10,7 @@ import argparse
 import faulthandler
 import json
 import mmap
+import os
 import sys
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from .choices import Choices
 from .generate import generate
 from .matrix import Matrix, known_opcodes, version
 from .observe import quiet_collector
+from .shrink import shrink
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +33,11 @@ def run(options: argparse.Namespace) -> int:
         from .faults import campaign
 
         outcome = campaign(options.seed, options.programs or 3000, options.only)
+    elif options.crashed:
+        outcome = crashed(options)
     elif options.program is not None or options.replay is not None:
+        place = {"number": 0, "program": options.program, "version": version(), "elapsed": 0.0}
+        (folder / "at.json").write_text(json.dumps(place))
         outcome = one(options)
     else:
         outcome = many(options, folder)
@@ -95,6 +101,29 @@ def handle(small: engine.Mismatch, options: argparse.Namespace) -> None:
     path = report.write(small, options.mode, options.corpus or report.CORPUS)
     print(report.show(small, options.mode))
     print(f"written to {path}\n", flush=True)
+
+
+def crashed(options: argparse.Namespace) -> dict[str, Any]:
+    """Make a program small that crashes the interpreter, asking in a process of its own each time."""
+    source = generate(Choices(options.program)).source
+    candidate = candidates.make(options.mode, options.backend)
+    candidate.schedule = options.program % candidate.schedules
+
+    def crashes(text: str) -> bool:
+        process = os.fork()
+        if process == 0:
+            faulthandler.disable()
+            try:
+                engine.check(text, candidate)
+            finally:
+                os._exit(0)
+        return os.WIFSIGNALED(os.waitpid(process, 0)[1])
+
+    with quiet_collector():
+        small = shrink(source, crashes, options.shrink_seconds)
+    mismatch = engine.Mismatch(small, "crash", "", "", candidate.schedule, options.program)
+    handle(mismatch, options)
+    return {"programs": 0, "counts": {}, "failures": 0}
 
 
 def one(options: argparse.Namespace) -> dict[str, Any]:
