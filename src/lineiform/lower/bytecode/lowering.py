@@ -40,7 +40,7 @@ def lower(function: Function, *, in_slots: Iterable[Value] = ()) -> Lowered:
     no_pairs: set[Held] = set()
     lean: set[Block] = set()
     for _ in range(_ATTEMPTS):
-        writer = Writer(facts, forced, callees(facts, no_pairs), lean)
+        writer = Writer(facts, forced, callees(facts, no_pairs | forced), lean)
         try:
             pieces = writer.write()
         except Conflict as conflict:
