@@ -11,6 +11,7 @@ import functools
 import importlib
 import operator
 import sys
+import threading
 import types
 
 import pytest
@@ -633,6 +634,34 @@ def test_tracing():
     finally:
         sys.settrace(before_trace)
         sys.setprofile(before_profile)
+
+
+def test_tracing_switched_on_by_c_code():
+    """As C tracers of coverage tools and debuggers do."""
+    ctypes = pytest.importorskip("ctypes")
+    before_trace, before_profile = sys.gettrace(), sys.getprofile()
+    try:
+        for switch in (ctypes.pythonapi.PyEval_SetTrace, ctypes.pythonapi.PyEval_SetProfile):
+            probe = Probe()
+            assert watch_tracing(probe)
+            switch(None, None)
+            assert probe.called == 1
+    finally:
+        sys.settrace(before_trace)
+        sys.setprofile(before_profile)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="new in 3.12")
+def test_tracing_of_all_threads():
+    before = sys.gettrace()
+    try:
+        for switch in (threading.settrace_all_threads, threading.setprofile_all_threads):
+            probe = Probe()
+            assert watch_tracing(probe)
+            switch(None)
+            assert probe.called == 1
+    finally:
+        sys.settrace(before)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")

@@ -112,6 +112,8 @@ def test_exact_assumptions_prove_only_what_is_certain():
     exact = AssumptionSet(exact=True)
     assert exact.register(Kind.CELL, make(1), "x").reliance is CHECKED
     assert exact.register(Kind.TUPLE_ITEM, (1,), 0).reliance is PROVED
+    assert exact.register(Kind.FUNCTION_CODE, make).reliance is CHECKED
+    assert exact.register_global(make(1), "len").reliance is CHECKED
 
 
 def test_global_of_own_module_is_read_with_load_global():

@@ -410,7 +410,7 @@ class AssumptionSet:
     """The assumptions of one unit.
 
     home     the globals dict of the unit's code: globals of that module are checked by LOAD_GLOBAL
-    exact    no proof that overlooks something is used (see the limits page)
+    exact    nothing is relaxed (see the limits page): what is not certain for ever is checked at each use
     frozen   says whether the user froze an object; what a frozen object holds is promised
     watch    False: nothing is announced, everything is checked (for tests and for units that live briefly)
     """
@@ -425,7 +425,7 @@ class AssumptionSet:
     ) -> None:
         self.home = home
         self.exact = exact
-        self.watch = watch
+        self.watch = watch and not exact
         self._frozen = frozen
         self._assumptions: dict[tuple[Kind, int, object], list[Assumption]] = {}  # by what can be hashed
         self._on_suspect: Callable[[], None] | None = None

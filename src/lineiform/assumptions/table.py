@@ -311,9 +311,16 @@ def price(kind: Kind, reliance: Reliance, version: str = THIS_VERSION) -> float:
     return prices.get(version, prices[VERSIONS[-1]])
 
 
+_LIMIT_OF_NOTICES: Final = (
+    "everything notified",
+    "A change made during an evaluation, by a function that compiled code calls, is seen at the next one "
+    "and not in the rest of this one.  Exact assumptions check instead.",
+)
+
+
 def limits() -> list[tuple[str, str]]:
     """What is relaxed: (kind, text) for the limits page."""
-    return [(row.kind.value, row.limits) for row in TABLE if row.limits]
+    return [_LIMIT_OF_NOTICES, *((row.kind.value, row.limits) for row in TABLE if row.limits)]
 
 
 _INTRODUCTION: Final = """\
