@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 import threading
 import traceback
@@ -14,7 +15,7 @@ import pytest
 from lineiform.errors import InvalidIR
 from lineiform.ir.function import Function
 from lineiform.ir.interpret import ROWS, as_callable, interpret, interpret_tree
-from lineiform.ir.ops import INTRINSICS, OPS
+from lineiform.ir.ops import OPS
 from lineiform.ir.parser import parse_function
 from lineiform.ir.verify import verify
 from lineiform.lift.python import lift
@@ -286,15 +287,72 @@ def test_invalid_functions_are_refused_even_inside_handlers() -> None:
     text = """
     func @f args=1 {
     ^0(%0):
-      %1 = py.intrinsic %0 {name=stopiteration_error} !^1
+      br ^1 !^2
+    ^1:
+      unreachable
+    ^2(%1) catches 1:
       ret %1
-    ^1(%2) catches 1:
-      ret %2
     }"""
-    with pytest.raises(InvalidIR, match="can't run the intrinsic 'stopiteration_error'"):
-        run(text, 3)
-    assert "stopiteration_error" in INTRINSICS
     with pytest.raises(InvalidIR, match="arrived at `unreachable`"):
-        run("func @f {\n^0:\n  unreachable\n}")
+        run(text, 3)
     with pytest.raises(InvalidIR, match="py.pop_except without"):
         run("func @f args=1 {\n^0(%0):\n  py.pop_except %0\n  ret %0\n}", None)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="intrinsics are of 3.12 and later")
+def test_intrinsics() -> None:
+    text = """
+    func @f args=2 {
+    ^0(%name, %bound):
+      %v = py.intrinsic %name, %bound {name=typevar_with_bound}
+      %w = py.intrinsic %name {name=typevar}
+      %r = py.build_tuple %v, %w
+      ret %r
+    }"""
+    bounded, free = run(text, "T", lambda: int)
+    assert (bounded.__name__, bounded.__bound__, free.__bound__) == ("T", int, None)
+    namespace: dict[str, Any] = {}
+    source = "def make():\n def f[T: int, *U](x: T): return x\n type A[V] = list[V]\n return f, A"
+    exec(compile(source, "<test>", "exec", dont_inherit=True), namespace)
+    function, alias = interpreted(namespace["make"])()
+    assert [parameter.__name__ for parameter in function.__type_params__] == ["T", "U"]
+    assert alias.__value__ == list[alias.__type_params__]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="intrinsics are of 3.12 and later")
+def test_intrinsics_of_later_versions() -> None:
+    with pytest.raises(InvalidIR, match="doesn't have the intrinsic 'typevar'"):
+        run("func @f args=1 {\n^0(%0):\n  %1 = py.intrinsic %0 {name=typevar}\n  ret %1\n}", "T")
+
+
+def test_replaced_builtins_do_not_disturb() -> None:
+    def count(items: Any) -> Any:
+        return len(items), isinstance(items, list), [*items]
+
+    function = interpreted(count)
+    assert function([1]) == (1, True, [1])
+    kept = builtins.len, builtins.isinstance
+    builtins.len, builtins.isinstance = (lambda _: "patched"), (lambda *_: "also patched")
+    try:
+        result = function([1])
+    finally:
+        builtins.len, builtins.isinstance = kept
+    assert result == ("patched", "also patched", [1])
+
+
+def test_deep_tracebacks_take_linear_time() -> None:
+    def descend(n: int) -> Any:
+        if not n:
+            raise ValueError
+        return descend(n - 1)
+
+    descend = interpreted(descend)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(6000)
+    try:
+        with pytest.raises(ValueError) as caught:
+            descend(400)
+    finally:
+        sys.setrecursionlimit(limit)
+    entries = traceback.extract_tb(caught.value.__traceback__)
+    assert [entry.name for entry in entries[1:]] == ["descend"] * 401

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import operator
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Final
@@ -114,11 +115,12 @@ def _call(activation: Activation, op: Op, operands: list[Any]) -> Any:
         return FRAME_READERS[id(operands[0])](activation)
     if not names and id(operands[-1]) in EVALUATORS:
         add_namespaces(activation, operands)
-    return activation.run_code(snippets.call_code(len(operands) - 1, tuple(names)), op, operands)
+    return activation.run_code(snippets.call(len(operands) - 1, tuple(names)), op, operands)
 
 
 def _call_ex(activation: Activation, op: Op, operands: list[Any]) -> Any:
-    return activation.run_code(snippets.call_ex_code(len(operands) == 3), op, operands)
+    code = snippets.CALL_EX_KEYWORDS if len(operands) == 3 else snippets.CALL_EX
+    return activation.run_code(code, op, operands)
 
 
 def _make_function(activation: Activation, op: Op, operands: list[Any]) -> Any:
@@ -136,17 +138,15 @@ def _make_function(activation: Activation, op: Op, operands: list[Any]) -> Any:
     return function
 
 
-_INTRINSICS: Final[dict[str, Callable[..., Any]]] = {"prep_reraise_star": prepare_reraise_star}
-
-
 def _intrinsic(activation: Activation, op: Op, operands: list[Any]) -> Any:
     name = op.attributes["name"]
-    if name not in _INTRINSICS:
-        raise Defect(
-            f"{activation.function.name}: the reference interpreter can't run the intrinsic {name!r}, "
-            "which only occurs in generators and in functions that make type parameters"
-        )
-    return _SPREAD[len(operands)](_INTRINSICS[name], operands)
+    if name == "prep_reraise_star":
+        return prepare_reraise_star(operands.pop(), operands.pop())
+    code = snippets.intrinsic(name, len(operands))
+    if code is None:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise Defect(f"{activation.function.name}: Python {version} doesn't have the intrinsic {name!r}")
+    return activation.run_code(code, op, operands)
 
 
 # Imports.
@@ -203,8 +203,9 @@ def _map_add(target: dict[Any, Any], key: Any, item: Any) -> Any:
     return target
 
 
-def _list_extend(target: list[Any], iterable: Any) -> Any:
-    list.extend(target, snippets.merge_list()([iterable]))
+def _list_extend(activation: Activation, op: Op, operands: list[Any]) -> Any:
+    target = operands.pop()
+    list.extend(target, activation.run_code(snippets.MERGE_LIST, op, operands))
     return target
 
 
@@ -213,8 +214,9 @@ def _set_update(target: set[Any], iterable: Any) -> Any:
     return target
 
 
-def _dict_update(target: dict[Any, Any], mapping: Any) -> Any:
-    dict.update(target, snippets.merge_dict()([mapping]))
+def _dict_update(activation: Activation, op: Op, operands: list[Any]) -> Any:
+    target = operands.pop()
+    dict.update(target, activation.run_code(snippets.MERGE_DICT, op, operands))
     return target
 
 
@@ -252,11 +254,12 @@ def _callee_name(callee: Any) -> str:
 
 
 def _unpack_sequence(activation: Activation, op: Op, operands: list[Any]) -> Any:
-    return snippets.unpack(op.attributes["count"], None)(operands)
+    return activation.run_code(snippets.unpack(op.attributes["count"], None), op, operands)
 
 
 def _unpack_ex(activation: Activation, op: Op, operands: list[Any]) -> Any:
-    return snippets.unpack(op.attributes["before"], op.attributes["after"])(operands)
+    code = snippets.unpack(op.attributes["before"], op.attributes["after"])
+    return activation.run_code(code, op, operands)
 
 
 # Patterns.
@@ -272,7 +275,7 @@ def _has_flag(flag: int) -> Row:
 
 def _match_class(activation: Activation, op: Op, operands: list[Any]) -> Any:
     names = operands.pop(0)
-    return snippets.match_class(op.attributes["count"], names)(operands)
+    return activation.run_code(snippets.match_class(op.attributes["count"], names), op, operands)
 
 
 def _match_keys(subject: Any, keys: tuple[Any, ...]) -> Any:
@@ -323,9 +326,9 @@ ROWS: Final[dict[str, Row]] = {
     "py.list_append": spread(_list_append),
     "py.set_add": spread(_set_add),
     "py.map_add": spread(_map_add),
-    "py.list_extend": spread(_list_extend),
+    "py.list_extend": _list_extend,
     "py.set_update": spread(_set_update),
-    "py.dict_update": spread(_dict_update),
+    "py.dict_update": _dict_update,
     "py.dict_merge": spread(_dict_merge),
     "py.list_to_tuple": spread(tuple),
     "py.unpack_sequence": _unpack_sequence,

@@ -35,11 +35,13 @@ def set_traceback(exception: BaseException, traceback: TracebackType | None) -> 
 
 
 def strip_interpreter(exception: BaseException) -> None:
-    """Cut the entries of the interpreter's frames out of the exception's traceback."""
-    first = _next_of_user(traceback_of(exception))
-    set_traceback(exception, first)
-    entry = first
-    while entry is not None:
+    """Cut the entries of the interpreter's frames out of the exception's traceback.
+
+    Behind an entry that `add_entry` made nothing is left to cut.
+    """
+    entry = _next_of_user(traceback_of(exception))
+    set_traceback(exception, entry)
+    while entry is not None and entry.tb_frame.f_code.co_varnames != _template.__code__.co_varnames:
         following = _next_of_user(entry.tb_next)
         if following is not entry.tb_next:
             entry.tb_next = following
@@ -69,7 +71,7 @@ def offsets(code: CodeType) -> dict[Position | None, int]:
     return result
 
 
-def _template(variables: Any, back: FrameType | None) -> Any:
+def _template(__lineiform_variables__: Any, __lineiform_back__: FrameType | None) -> Any:
     yield
 
 
