@@ -123,8 +123,6 @@ def main() -> None:
     prepare_test_support()
     events.write(prepared=time.monotonic() - started)
     suite = load(request["test"], request["skip"], request["pick"])
-    if hasattr(installation, "loaded"):
-        installation.loaded()
     suite(Recorder(events))
     events.write(finished=installation.report() if installation else {}, seconds=time.monotonic() - started)
 
