@@ -13,7 +13,7 @@ from typing import Any
 from lineiform.assumptions import raw
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
-from lineiform.ir.function import Block, Function, Signature, Target, Variable
+from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
 from lineiform.ir.ops import OPS, RAISES
 from lineiform.ir.text import print_function
 from lineiform.lower.bytecode import Lowered, lower
@@ -56,7 +56,7 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
     phases.done("specialize")
     compiler.optimize()
     phases.done("optimize")
-    lowered = lower(compiler.function)
+    lowered = lower(compiler.function, in_slots=compiler.in_slots())
     phases.done("lower")
     return compiler.unit(lowered, phases)
 
@@ -108,7 +108,6 @@ class _Compiler:
         rules.root_cell = self.root_cell
         rules.root_key = (self.callee.function, tuple(map(id, before)))
         rules.report.start(code.co_qualname, _position(code))
-        writer.start()
         entry = Block()
         writer.open(entry)
         root = Activation(writer, rules, self.source, 0)
@@ -149,6 +148,11 @@ class _Compiler:
         if len(self.function.scopes) > 1:
             self._repair_tracebacks()
             self._verify()
+
+    def in_slots(self) -> list[Value]:
+        """Parameters that stand for variables, as far as they are still there."""
+        present = {param for block in self.function.blocks for param in block.params}
+        return [value for value in self.writer.in_slots if value in present]
 
     def _verify(self) -> None:
         if self.options.verify or os.environ.get("LINEIFORM_VERIFY") == "1":

@@ -89,7 +89,8 @@ class Writer:
         self.scope = 0
         self.size = 0
         self.free_hidden: list[int] = []
-        self._constants: dict[tuple[Block, int], Value] = {}
+        self.in_slots: list[Value] = []  # parameters that stand for variables: not part of any stack order
+        self._opened: set[Block] = set()
 
     def open(self, block: Block, cold: bool = False) -> None:
         """Go on writing at the end of ``block``."""
@@ -98,11 +99,6 @@ class Writer:
             self._opened.add(block)
             self.function.blocks.append(block)
         self.block = block
-
-    _opened: set[Block]
-
-    def start(self) -> None:
-        self._opened = set()
 
     def op(
         self,
@@ -291,6 +287,8 @@ class Activation:
 
     def _parameter(self, instance: Instance, source: Value, values: list[Abstract]) -> Value:
         param = instance.out.add_param(source.type, self._hint(source))
+        if param.variable is None and (source.variable is not None or source not in instance.block.params):
+            self.writer.in_slots.append(param)
         for arrival, value in zip(instance.arrivals, values):
             arrival.target.args.append(self._written(value))
         known = self.writer.known

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import CodeType
 
 from lineiform.errors import NotCompiled
-from lineiform.lower.bytecode.lowering import Lowered, lower
+from lineiform.lower.bytecode.code_object import Lowered
+from lineiform.lower.bytecode.lowering import lower
 
 __all__ = ["Lowered", "lower", "roundtrip"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import opcode
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from lineiform.ir.function import Position
 from lineiform.lower.bytecode.peephole import simplify
@@ -231,7 +231,7 @@ def _signed(value: int) -> bytes:
 def _line_table(stream: Iterable[Instruction], first_line: int) -> bytes:
     out = bytearray()
     line = first_line
-    pending: Optional[Position] = None
+    pending: Position | None = None
     units = 0
     started = False
     for instruction in stream:
@@ -255,10 +255,10 @@ def _location(out: bytearray, position: Position | None, units: int, line: int) 
 
 def _location_entry(out: bytearray, position: Position | None, units: int, line: int) -> int:
     length = units - 1
-    if position is None or position[0] is None:
+    start, end, column, end_column = position if position is not None else (None, None, None, None)
+    if start is None:
         out.append(0x80 | 15 << 3 | length)
         return line
-    start, end, column, end_column = position
     delta = start - line
     if column is None or end_column is None or end is None:
         out.append(0x80 | 13 << 3 | length)

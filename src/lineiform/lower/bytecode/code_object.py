@@ -7,8 +7,8 @@ variables, constant cells.  Everything else comes from the code object that the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from types import CodeType
+from typing import NamedTuple
 
 from lineiform.ir.function import Function
 from lineiform.lower.bytecode.assembler import assemble

@@ -9,9 +9,9 @@ as garbage until the stack is unwound, as in CPython.  Relies on the machine for
 from __future__ import annotations
 
 from lineiform.ir.function import Block, Op, Target, Value, supplied
-from lineiform.lower.bytecode.symbolic import Piece, Region
 from lineiform.lower.bytecode.facts import GARBAGE, GARBAGE_OR_NULL, NULL, Facts, Held, Marker
 from lineiform.lower.bytecode.machine import Conflict, Frame, Item, Machine, Wanted, is_constant
+from lineiform.lower.bytecode.symbolic import Piece, Region
 
 LONGEST_WINDOW = 8
 """Stack items that are put in another order by SWAPs, at most; more of them get frame slots."""

@@ -42,18 +42,19 @@ Contents = list[Held | None]
 
 
 class Edge(NamedTuple):
-    """``op`` number ``index`` of block ``source`` leads to ``target``."""
+    """``op`` number ``place`` of block ``source`` leads to ``target``."""
 
     source: Block
     op: Op
-    index: int
+    place: int
     target: Target
 
 
 class Facts:
     """All facts about ``function``; see the module's docstring.
 
-    ``order``: reachable blocks in reverse postorder, the first of two successors first.  ``edges``: incoming edges of each block.
+    ``order``: reachable blocks in reverse postorder, the first of two successors first.
+    ``edges``: incoming edges of each block.
     ``live_in``: for each block the values (without its parameters, constants and markers) that it or its
     successors use.
     ``last_use``: for each block value -> 2*i when op ``i`` uses it as an operand for the last time, 2*i+1
@@ -332,8 +333,8 @@ class Facts:
 
     def _unbound(self) -> set[Held]:
         feeds: dict[Held, list[Value]] = {}
-        for block in self.order:
-            for edge in self.edges[block]:
+        for edges in self.edges.values():
+            for edge in edges:
                 for param, argument in self.arguments(edge.op, edge.target):
                     feeds.setdefault(argument, []).append(param)
         found: set[Held] = {UNBOUND}

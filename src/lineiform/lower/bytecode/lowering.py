@@ -12,34 +12,38 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lineiform.errors import NotCompiled
-from lineiform.ir.function import Block, Function, Op, Value
-from lineiform.lower.bytecode.symbolic import Piece, Region
+from lineiform.ir.function import Block, Function, Op, Target, Value
 from lineiform.lower.bytecode.calls import Calls
 from lineiform.lower.bytecode.code_object import Lowered, make_code
 from lineiform.lower.bytecode.facts import GARBAGE, GARBAGE_OR_NULL, NULL, UNBOUND, Facts, Held, Marker
 from lineiform.lower.bytecode.machine import Conflict, Frame, Item, Wanted, is_constant
 from lineiform.lower.bytecode.planning import METHOD_LOADS, Plan, callees, none_operand, plan
 from lineiform.lower.bytecode.selection import ACCUMULATING, BORROWING, SIMPLE, UNPACKING
+from lineiform.lower.bytecode.symbolic import Piece, Region
 from lineiform.lower.bytecode.target import TARGET
 
 _ATTEMPTS = 400
+_PATIENCE = 8
+"""After so many conflicts every value that lives across blocks gets a slot: written again less often."""
 
 
 def lower(function: Function, *, in_slots: Iterable[Value] = ()) -> Lowered:
     """Write ``function`` as a code object.
 
-    ``in_slots``: values to keep in frame slots even where the value stack would do (for tests).
+    ``in_slots``: values to keep in frame slots even where the value stack would do.
     Raises NotCompiled with reason ``operand-order`` when bytecode of this version cannot say it, and
     ``malformed-code`` when no code object lends its name and file.
     """
     if function.code is None:
         raise NotCompiled("malformed-code", f"{function.name}: no code object lends its name and file")
     facts = Facts(function)
-    forced: set[Held] = {facts.of(value) for value in in_slots}
+    forced: set[Held] = {facts.of(value) for value in in_slots} - facts.maybe_unbound
     forced = {value for value in forced if _can_live_in_slot(value, facts)}
     no_pairs: set[Held] = set()
     lean: set[Block] = set()
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
+        if attempt == _PATIENCE:
+            forced |= {value for value in _crossing(facts) if _can_live_in_slot(value, facts)}
         writer = Writer(facts, forced, callees(facts, no_pairs | forced), lean)
         try:
             pieces = writer.write()
@@ -53,6 +57,12 @@ def lower(function: Function, *, in_slots: Iterable[Value] = ()) -> Lowered:
             continue
         return make_code(function, writer.frame, pieces)
     raise NotCompiled("operand-order", f"{function.name}: its values cannot be ordered on the stack")
+
+
+def _crossing(facts: Facts) -> set[Held]:
+    """Values that are used in another block than their own, but for the function's arguments."""
+    crossing: set[Held] = set().union(*facts.live_in.values())
+    return crossing.difference(facts.function.entry.params)
 
 
 def _can_live_in_slot(value: Held, facts: Facts) -> bool:
@@ -327,32 +337,53 @@ class Writer(Calls):
         self.in_slots, self.slot_contents = set(state.in_slots), dict(state.slot_contents)
 
     def _write_br(self, op: Op) -> None:
-        self.follow(op, op.targets[0], self.index)
-        self._jump("JUMP", op, self.labels[op.targets[0].block])
+        target = op.targets[0]
+        if op.handler is None:
+            self.follow(op, target, self.index)
+            self._jump(self.labels[target.block])
+            return
+        region = self.region(op, 0)
+        piece = self.piece
+        label = self._arrival(op, target)
+        self.piece = piece
+        self._jump(label, region)
 
-    def _jump(self, name: str, op: Op, label: Piece) -> None:
-        self.emit(name, 0, self.region(op, 0), label)
+    def _jump(self, label: Piece, region: Region | None = None) -> None:
+        self.emit("JUMP", 0, region, label)
+
+    def _arrival(self, op: Op, target: Target) -> Piece:
+        """Where to jump to get to the target: a stub when stack or slots have to change on the way.
+
+        A jump that may be interrupted has its handler for the state before those changes, so the stub is
+        what it jumps to, not where it stands.
+        """
+        stub = self.piece = Piece()
+        self.follow(op, target, self.index)
+        label = self.labels[target.block]
+        if not stub.code:
+            return label
+        self._jump(label)
+        if op.handler is None:
+            self.stubs[self.block].append(stub)
+        else:
+            self.before[target.block].append(stub)
+        return stub
 
     def _write_cond_br(self, op: Op) -> None:
         name, tester = self._condition(op)
         region = self.region(tester, 1)
         if TARGET.to_bool and name.endswith(("TRUE", "FALSE")) and tester is not op:
             self._write_to_bool(region)
+        polling = region
+        if polling is None and op.handler is not None:
+            polling = self.region(op, 1)
         self.drop(1)
-        labels = []
         saved = self._save()
+        labels = []
         for target in op.targets:
-            stub = Piece()
-            self._restore(saved, stub)
-            self.follow(op, target, self.index)
-            label = self.labels[target.block]
-            if stub.code:
-                self._jump("JUMP", op, label)
-                self.stubs[self.block].append(stub)
-                label = stub
-            labels.append(label)
+            self._restore(saved, saved.piece)
+            labels.append(self._arrival(op, target))
         self._restore(saved, saved.piece)
-        polling = self._poll_region(op, region)
         self.emit(_INVERTED[name], 0, polling, labels[1])
         self.emit("JUMP", 0, polling, labels[0])
 
@@ -363,9 +394,6 @@ class Writer(Calls):
             code[-1].arg |= TARGET.compare_bool
         else:
             self.emit("TO_BOOL", 0, region)
-
-    def _poll_region(self, op: Op, region: Region | None) -> Region | None:
-        return region if region is not None else self.region(op, 0) if op.handler is not None else None
 
     def _condition(self, op: Op) -> tuple[str, Op]:
         """Bring the condition to the top; returns the jump to take when it holds, and the op that tests."""
@@ -408,13 +436,13 @@ class Writer(Calls):
             self.stack[-2:] = self.stack[:-3:-1]
             self.pop_top()
         self.follow(op, body, self.index)
-        self._jump("JUMP", op, self.labels[body.block])
+        self._jump(self.labels[body.block])
         self._restore(saved, exit_stub)
         for name in TARGET.end_for:
             self.emit(name)
         self.drop(1)
         self.follow(op, finished, self.index)
-        self._jump("JUMP", op, self.labels[finished.block])
+        self._jump(self.labels[finished.block])
         if len(exit_stub.code) == 1:  # just the jump
             fetch.target = self.labels[finished.block]
         else:

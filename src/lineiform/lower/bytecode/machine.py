@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lineiform.ir.function import Block, Op, Position, Value
-from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
 from lineiform.lower.bytecode.facts import GARBAGE_OR_NULL, NULL, UNBOUND, Contents, Facts, Held, Marker
+from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
 from lineiform.lower.bytecode.target import TARGET
 
 Wanted = tuple[Held, int]
@@ -240,7 +240,7 @@ class Machine:
         self._rearrange(wanted)
 
     def _fits(self, items: Sequence[Item], wanted: Sequence[Wanted]) -> bool:
-        for item, want in zip(items, wanted):
+        for item, want in zip(items, wanted, strict=False):
             if item.value is not want[0] or item.width != want[1] or not self._consumable(item):
                 return False
         return True

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lineiform.ir.function import Block, Op, Value
 from lineiform.lower.bytecode.facts import NULL, Contents, Facts, Held, Marker
-from lineiform.lower.bytecode.machine import is_constant
+from lineiform.lower.bytecode.machine import constant_of, is_constant
 from lineiform.lower.bytecode.target import TARGET
 
 CALLS = ("py.call", "py.call_ex")
@@ -97,7 +97,7 @@ def _arguments_of(
             if argument not in found and _is_candidate(argument, facts, no_pairs):
                 found[argument] = found[param]
                 pending.append(argument)
-    for param, values in arriving.items():
+    for values in arriving.values():
         if any(argument not in found for argument in values):
             values.append(NULL)  # never a pair: drops the parameter
     return arriving
@@ -157,7 +157,7 @@ def _plan_op(
         callee = is_call and number == 0
         where = defined.get(value)
         leaf = isinstance(value, Marker) or is_constant(value) or value in held or value in forced
-        checked = where is not None and _is_check(value) and where not in result.claimed and value not in forced
+        checked = _is_check(value) and where not in result.claimed and value not in forced
         if where is not None and not leaf and (checked or facts.uses[value] == 1):
             if where >= position:
                 break
@@ -216,7 +216,7 @@ def _fuse(block: Block, facts: Facts, result: Plan) -> None:
 def none_operand(op: Op) -> int | None:
     """Which operand of ``py.is`` is the constant None."""
     for number, operand in enumerate(op.operands):
-        if is_constant(operand) and isinstance(operand.owner, Op) and operand.owner.attributes["value"] is None:
+        if is_constant(operand) and constant_of(operand) is None:
             return number
     return None
 
