@@ -95,7 +95,7 @@ class Lineiform:
         never be sped up (builtin, class, generator function, coroutine function) is returned as it is.
         Raises TypeError when `f` is not callable.
         """
-        known = self._entries.get(_identity(f))
+        known = self._entries.get(id(f))
         entry: Any = None if known is None else known()
         if entry is None:
             if is_entry(f):
@@ -104,7 +104,7 @@ class Lineiform:
                 reason = target_reason(f) or self.pass_through
                 if reason is not None:
                     return self._hand_back(f, reason, strict)
-                entry = self._new_entry(f)
+                entry = self._entry_for(f)
         if eager or strict:
             self._compile_now(tier_of(entry), strict)
         return entry  # type: ignore[no-any-return]
@@ -115,7 +115,7 @@ class Lineiform:
             raise NotCompiled(reason, describe(f))
         return f
 
-    def _new_entry(self, f: Any) -> Any:
+    def _entry_for(self, f: Any) -> Any:
         key = _identity(f)
         with self._service.lock:
             known = self._entries.get(key)

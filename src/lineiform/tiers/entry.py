@@ -6,17 +6,24 @@ replaced atomically by `partial.__setstate__`, so that a call reaches the curren
 Never executes the original except when it is called, compared, hashed, printed or read as the original would.
 
 Two classes are made for each type of original (and cached weakly): the *settled* one, whose call is
-`partial`'s own, and below it the *choosing* one, whose `__call__` is a property: reading it asks the tier
-what to call, and CPython then calls that without a frame of ours in between.  Changing the class of the
-entry switches between the two.
+`partial`'s own, and below it the *choosing* one, which counts calls and asks the tier what to call when the
+count has run out; CPython then calls that without a frame of ours in between.  Machine code does the counting
+(`tiers/stubs.py`); without it `__call__` is a property that counts.  Changing the class of the entry switches
+between the two.
 
 Price of a call of an empty function on one x86-64 machine, nanoseconds (3.11 / 3.12 / 3.13):
 
-    the function itself                     14.8 / 13.9 / 14.1
-    settled entry                           26.2 / 29.8 / 27.6
-    settled entry without vectorcall        30.4 /  -   /  -      (3.11 when ctypes is missing)
-    choosing entry                         141   / 108  / 107     (tier 0: counting or measuring)
-    a class with __call__ in Python        101   /  88  /  84     (and a frame that the user sees)
+    the function itself                     14.9 / 14.1 / 15.4
+    settled entry                           26.2 / 30.8 / 27.6   (with a check of the C stack)
+    choosing entry, while it counts         26.3 / 31.0 / 27.6
+    choosing entry that asks its tier      149   / 120  / 104    (while it is measured)
+    a method; through an entry              19.2 / 15.6 / 16.5;  37.5 / 43.7 / 40.6
+    a callable object; through an entry     32.1 / 38.4 / 36.8;  35.5 / 44.5 / 39.7
+    a class with __call__ in Python        101   /  88  /  84    (and a frame that the user sees)
+    making an entry                       4500 / 5500 / 5400;  finding it again 130 / 130 / 160
+
+A real function instead of an entry would cost nothing, but could neither compare and hash as the original nor
+forward reads and writes of attributes.
 
 Decisions:
 
@@ -33,6 +40,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from array import array
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 
@@ -104,7 +112,7 @@ def _wrapped(entry: Entry) -> Any:
 class Entry(partial):  # type: ignore[type-arg]
     """A sped-up callable.  Made by `Lineiform.speedup`; behaves as the original in every other respect."""
 
-    __slots__ = ("_lineiform_tier",)
+    __slots__ = ("_lineiform_tier", "_lineiform_counter")
 
     __class__ = _forwarded("__class__")
     __dict__ = _forwarded("__dict__")
@@ -193,9 +201,11 @@ def _rebuild(original: Any) -> Any:
 _SLOT = Entry.__dict__["_lineiform_tier"]
 _get_tier: Callable[[Any], Tier] = _SLOT.__get__
 _set_tier: Callable[[Any, Tier], None] = _SLOT.__set__
+_set_counter: Callable[[Any, array[int]], None] = Entry.__dict__["_lineiform_counter"].__set__
 
 
-_LEFT_BEHIND = ("_lineiform_tier", "__slots__", "__firstlineno__", "__static_attributes__", "__annotations__")
+_LEFT_BEHIND = ("_lineiform_tier", "_lineiform_counter", "__slots__", "__firstlineno__",
+                "__static_attributes__", "__annotations__")
 
 
 def _clean(cls: type) -> None:
@@ -296,12 +306,16 @@ def _namespace_for(kind: type) -> dict[str, Any]:
 def _choose(entry: Any) -> Any:
     """What a call of a choosing entry runs; read by CPython as the attribute `__call__`."""
     tier = _get_tier(entry)
-    tier.remaining -= 1
-    if tier.remaining < 0:
-        return tier.decide()
-    return tier.original
+    tier.counter[0] -= 1
+    return tier.decide() if tier.counter[0] < 0 else tier.original
 
 
+def _ask(entry: Any) -> Any:
+    """The same after machine code has counted (`tiers/stubs.py`)."""
+    return _get_tier(entry).decide()
+
+
+_ask = hidden(_ask)
 _choose = hidden(_choose)
 _CHOOSE = property(_choose)
 
@@ -316,11 +330,18 @@ class EntryClasses:
         self.settled = _new_class("Entry", (Entry,), _namespace_for(kind))
         self.choosing = _new_class("Entry", (self.settled,), {"__slots__": (), "__call__": _CHOOSE})
         typeflags.enable_vectorcall(self.settled)
-        if stubs.load(partial, _choose):
+        if _load_stubs():
             typeflags.enable_vectorcall(self.choosing)
         if kind is FunctionType:
             typeflags.enable_method_descriptor(self.settled)
             typeflags.enable_method_descriptor(self.choosing)
+
+
+def _load_stubs() -> bool:
+    """Whether entries are called through machine code."""
+    probe, counter = partial.__new__(Entry, _placeholder), array("q", [0])
+    _set_counter(probe, counter)
+    return stubs.load(partial, _ask, probe, counter)
 
 
 def _new_class(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
@@ -352,6 +373,7 @@ def make_entry(tier: Tier) -> Entry:
     original = tier.original
     entry: Entry = partial.__new__(classes_for(type(original)).choosing, _placeholder)
     _set_tier(entry, tier)
+    _set_counter(entry, tier.counter)
     _SET_STATE(entry, (original, _NO_ARGUMENTS, {}, {}))
     stubs.set_choosing(entry)
     return entry

@@ -4,8 +4,10 @@ Decides how CPython gets from a call of an entry to the callable that its tier n
 the address of the function to call lies in the entry itself.  Two such functions are made, of a few machine
 instructions each, on x86-64 Linux:
 
-    choosing   asks the tier (`_choose`) and calls what it names, with the arguments as they lie;
-    settled    goes on to the function of `partial`.
+    settled    goes on to the function of `partial`;
+    choosing   counts the call; while the count lasts it goes on as a settled entry does (with the original as
+               the function of the partial), then it asks the tier and calls what that names, with the
+               arguments as they lie.
 
 A call of a Python function from bytecode needs no C stack, a call through an entry does.
 
@@ -42,13 +44,19 @@ _LIMIT_OFFSET, _LEFT_OFFSET, _LEVELS = 32, 36, 2
 MARGIN = 384 * 1024
 _THREADS = 64
 
+#: Offset of the address of the numbers in an `array.array`.
+_ARRAY_ITEMS = 24
+
 _loaded = False
 _choosing = _settled = _offset = 0
 _kept: list[Any] = []
 
 
-def load(partial: type, choose: Callable[[Any], Any]) -> bool:
-    """Make the functions; `choose(entry)` names the callable.  False where that is not possible."""
+def load(partial: type, ask: Callable[[Any], Any], probe: Any, counter: Any) -> bool:
+    """Make the functions; `ask(entry)` names the callable.  False where that is not possible.
+
+    probe:   an entry in which a slot holds `counter`, an array of type 'q' with one number.
+    """
     global _loaded, _choosing, _settled, _offset
     if _loaded:
         return bool(_choosing)
@@ -59,13 +67,15 @@ def load(partial: type, choose: Callable[[Any], Any]) -> bool:
         import ctypes
 
         offset = ctypes.c_ssize_t.from_address(id(partial) + 8 * _VECTORCALL_OFFSET_WORD).value
-        inner = ctypes.c_uint64.from_address(id(partial(choose)) + offset).value
+        inner = ctypes.c_uint64.from_address(id(partial(ask)) + offset).value
+        slot = _offset_of_counter(ctypes, probe, counter)
         pages = machine.Pages()
         check = _stack_check(ctypes, pages)
         call = _giving_back(ctypes) if GIVES_BACK else _going_on
-        asking = pages.add(_choosing_code(machine.keep_forever(choose)))
-        choosing = pages.add(_checked(*check, call(asking)))
+        asking = pages.add(_asking_code(machine.keep_forever(ask)))
+        asking = pages.add(_checked(*check, call(asking)))
         settled = pages.add(_checked(*check, call(inner)))
+        choosing = pages.add(_counting_code(slot, settled, asking))
         pages.seal()
     except (ImportError, OSError, AttributeError, ValueError, OverflowError):
         return False
@@ -102,7 +112,26 @@ def _word_of(entry: Any) -> Any:
 
 # -- machine code: PyObject *f(PyObject *entry, PyObject *const *args, size_t nargsf, PyObject *names) -------
 
-def _choosing_code(choose: int) -> bytes:
+def _offset_of_counter(ctypes: Any, probe: Any, counter: Any) -> int:
+    """Where an entry holds its counter; raises OSError when that, or the number in it, is not found."""
+    items = ctypes.c_uint64.from_address(id(counter) + _ARRAY_ITEMS).value
+    size: int = type(probe).__basicsize__
+    for offset in range(16, min(size, 120), 8):
+        if ctypes.c_uint64.from_address(id(probe) + offset).value == id(counter):
+            if items == counter.buffer_info()[0]:
+                return offset
+    raise OSError("the counter of an entry is not where it is expected")
+
+
+def _counting_code(slot: int, settled: int, asking: int) -> bytes:
+    code = machine.Assembler()
+    code(f"488b47{slot:02x} 488b40{_ARRAY_ITEMS:02x} 48ff08").jump("78", "ask")  # if --count >= 0
+    code.load("48b8", settled)("ffe0")
+    code.label("ask").load("48b8", asking)("ffe0")
+    return code.finish()
+
+
+def _asking_code(choose: int) -> bytes:
     code = machine.Assembler()
     code("53 4154 4155 4156 4157")                      # push rbx, r12, r13, r14, r15
     code("4889fb 4989f4 4989d5 4989ce")                 # rbx, r12, r13, r14 = rdi, rsi, rdx, rcx

@@ -49,11 +49,7 @@ def platform_reason() -> str | None:
 
 
 def _is_free_threaded() -> bool:
-    if sys.version_info < (3, 13):
-        return False
-    import sysconfig
-
-    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return "t" in getattr(sys, "abiflags", "")
 
 
 #: version -> the module that tells interpreters apart.

@@ -16,6 +16,7 @@ A tracer or profiler that is switched on suspends every unit until it is gone.
 
 from __future__ import annotations
 
+from array import array
 from types import FunctionType, MethodType
 from weakref import ref
 
@@ -49,10 +50,10 @@ class Tier:
     jit:       the `Lineiform` it belongs to.
     original:  what the user gave.
     pins:      parameter name -> Pin; what a variant of `specialize` takes for granted.
-    remaining: calls until the next decision.
+    counter:   an array with one number: calls until the next decision.
     """
 
-    __slots__ = ("jit", "original", "pins", "label", "remaining", "state", "unit", "reason", "detail",
+    __slots__ = ("jit", "original", "pins", "label", "counter", "state", "unit", "reason", "detail",
                  "position", "changes", "measurement", "medians", "verdict", "phases", "dispatch",
                  "attempts",
                  "_entry", "__weakref__")
@@ -75,7 +76,7 @@ class Tier:
         self.phases: dict[str, float] = {}
         self.dispatch: Dispatch | None = None
         self.attempts = 0
-        self.remaining = jit.calls_before_compiling(original)
+        self.counter = array("q", [jit.calls_before_compiling(original)])
         self._entry: Callable[[], Entry | None] = lambda: None
 
     @property
@@ -86,7 +87,7 @@ class Tier:
     # -- asked by the entry ------------------------------------------------------------------------------
 
     def decide(self) -> Any:
-        """What the current call runs, after `remaining` calls; never raises because of us."""
+        """What the current call runs when the counter has run out; never raises because of us."""
         try:
             if self.state == MEASURING and self.measurement is not None:
                 return self.measurement.next_callable()
@@ -113,7 +114,7 @@ class Tier:
     def _reached_threshold(self) -> None:
         if tracing.may_be_active():
             self.reason = "tracing-active"
-            self.remaining = CALLS_WHILE_TRACED
+            self.counter[0] = CALLS_WHILE_TRACED
             return
         self.jit.events.add("hot", self.label)
         self.request()
@@ -210,7 +211,7 @@ class Tier:
             self.original, unit.function, conclude, calls=int(self.jit.budget.measured_calls),
             seed=self.jit.seed or 0, clock=self.jit.clock)
         self.state = MEASURING
-        self.remaining = 0
+        self.counter[0] = 0
         entry = self.entry
         if entry is not None:
             unsettle(entry)
@@ -279,7 +280,7 @@ class Tier:
 
     def count(self, calls: int) -> None:
         """Run the original for `calls` calls before the next decision."""
-        self.remaining = calls
+        self.counter[0] = calls
         entry = self.entry
         if entry is not None:
             unsettle(entry)
@@ -311,7 +312,7 @@ class Tier:
 
     def _look_for_tracer(self) -> None:
         if tracing.may_be_active():
-            self.remaining = CALLS_WHILE_TRACED
+            self.counter[0] = CALLS_WHILE_TRACED
             return
         with self.jit.lock:
             unit = self.unit
@@ -331,7 +332,7 @@ class Tier:
             "detail": self.detail,
             "position": self.position,
             "changes": self.changes,
-            "calls_until_decision": self.remaining if self.state == COUNTING else None,
+            "calls_until_decision": self.counter[0] if self.state == COUNTING else None,
             "original_ns": self.medians[0] if self.medians else None,
             "unit_ns": self.medians[1] if self.medians else None,
             "unit": unit,
