@@ -97,7 +97,10 @@ class Parent:
                 return
             self.failures += 1
             self.counts["mismatches"] += 1
-            print(f"CRASH (status {status}) of {python} in mode {mode}; program seed {at['program']}", flush=True)
+            print(
+                f"CRASH (status {status}) of {python} in mode {mode}; program seed {at['program']}",
+                flush=True,
+            )
             print(f"again: {python} -m tests.fuzz --mode {mode} --program {at['program']}", flush=True)
             if self.counts["mismatches"] <= 3 and at["program"] is not None:
                 self.shrink_crash(python, mode, at["program"])

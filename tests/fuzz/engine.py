@@ -42,17 +42,17 @@ class Mismatch:
             return f"the candidate raised:\n{self.actual}"
         if self.kind == "crash":
             return "the interpreter crashed"
-        for number, (want, got) in enumerate(zip(self.expected, self.actual)):
+        for number, (want, got) in enumerate(zip(self.expected, self.actual, strict=False)):
             if want != got:
-                return f"observation {number}\n  CPython:   {_first(want, got)}\n  candidate: {_first(got, want)}"
+                shown = f"  CPython:   {_first(want, got)}\n  candidate: {_first(got, want)}"
+                return f"observation {number}\n{shown}"
         return f"CPython made {len(self.expected)} observations, the candidate {len(self.actual)}"
-
 
     def signature(self) -> str:
         """Return a text that mismatches of one origin are likely to share: no names, no numbers."""
         if self.kind == "compiler":
             return str(self.expected)
-        for want, got in zip(self.expected, self.actual):
+        for want, got in zip(self.expected, self.actual, strict=False):
             if want != got:
                 return " / ".join(_outline(one, other) for one, other in ((want, got), (got, want)))
         return "more or fewer observations"
@@ -83,8 +83,11 @@ DETAILS = re.compile(r"\b[A-Za-z]*\d+\b")
 def _first(one: Any, other: Any) -> str:
     """Show the outcome, and the log from its first difference on."""
     if _has_log(one) and _has_log(other):
-        at = next((n for n, (a, b) in enumerate(zip(one[2], other[2])) if a != b), min(len(one[2]), len(other[2])))
-        return f"{one[0]} {one[1]!r}; log from event {at}: {one[2][at:at + 3]!r}"[:1500]
+        at = next(
+            (n for n, (a, b) in enumerate(zip(one[2], other[2], strict=False)) if a != b),
+            min(len(one[2]), len(other[2])),
+        )
+        return f"{one[0]} {one[1]!r}; log from event {at}: {one[2][at : at + 3]!r}"[:1500]
     return repr(one)[:1500]
 
 

@@ -134,7 +134,7 @@ def render(per_version: dict[str, dict[str, Any]]) -> tuple[str, list[str]]:
     lines += ["", "feature".ljust(54) + "".join(version.rjust(10) for version in versions)]
     for name in sorted(set(FEATURES) | {name for data in per_version.values() for name in data["features"]}):
         counts = [per_version[key]["features"].get(name, 0) for key in versions]
-        empty += [f"{name} on {key}" for key, count in zip(versions, counts) if not count]
+        empty += [f"{name} on {key}" for key, count in zip(versions, counts, strict=False) if not count]
         note = "" if all(counts) else "  EMPTY WITHOUT A REASON"
         lines.append(name.ljust(54) + "".join(str(count).rjust(10) for count in counts) + note)
     return "\n".join(lines), empty

@@ -9,6 +9,7 @@ reference counts decide when objects die.  A run that does not end is cut off an
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import signal
 import types
@@ -51,7 +52,9 @@ def compile_program(source: str | ast.Module) -> types.CodeType:
         return compile(source, FILENAME, "exec", dont_inherit=True)
 
 
-def observe(code: types.CodeType, wrap: Wrap | None = None, frames: bool = False, teardown: bool = True) -> list[Any]:
+def observe(
+    code: types.CodeType, wrap: Wrap | None = None, frames: bool = False, teardown: bool = True
+) -> list[Any]:
     """Run compiled code; return the observation.
 
     `wrap(root, namespace)` gives the callable to call in the place of `root`; `frames` has `trace` compare
@@ -89,11 +92,15 @@ def _drive(code: types.CodeType, names: dict[str, Any], wrap: Wrap | None, seen:
         kind, text = row
         if kind == "do":
             STATE.fuel, STATE.spendable = 400, 10
-            _record("do", lambda: exec(_compiled(text, "exec"), names), seen)
+            _record("do", functools.partial(_execute, text, names), seen)
             continue
         # Often enough for the interpreter to specialise its instructions, or once.
         for _ in range(20 if kind == "repeat" else 1):
             _call(root, _compiled(f"({text},)", "eval"), names, seen)
+
+
+def _execute(text: str, names: dict[str, Any]) -> None:
+    exec(_compiled(text, "exec"), names)
 
 
 def _compiled(text: str, mode: str) -> types.CodeType:
@@ -128,9 +135,7 @@ def _record(label: str, action: Callable[[], Any], seen: list[Any]) -> bool:
 def _data(names: dict[str, Any]) -> Any:
     """Describe the module's own data (names that start with G) and instances."""
     seen: dict[int, int] = {}
-    return [
-        (name, describe(value, seen)) for name, value in names.items() if name.startswith(("G", "thing"))
-    ]
+    return [(name, describe(value, seen)) for name, value in names.items() if name.startswith(("G", "thing"))]
 
 
 @contextmanager

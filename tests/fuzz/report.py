@@ -61,6 +61,7 @@ def write(mismatch: Mismatch, mode: str, folder: Path = CORPUS) -> Path:
     path = folder / f"{mode}_{digest}.py"
     folder.mkdir(parents=True, exist_ok=True)
     head = [
+        "# ruff: noqa",
         f"# Found in mode {mode} on Python {sys.version_info[0]}.{sys.version_info[1]}, "
         f"program seed {mismatch.seed}.",
         f"# schedule: {mismatch.schedule}",

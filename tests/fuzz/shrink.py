@@ -72,7 +72,7 @@ class Shrinker:
                 at = 0
                 while at < len(getattr(node, name)):
                     body = getattr(node, name)
-                    rest = body[:at] + body[at + size:]
+                    rest = body[:at] + body[at + size :]
                     required = name == "body" and not isinstance(node, ast.Module)
                     if not rest and required:
                         if len(body) == 1 and isinstance(body[0], ast.Pass):
@@ -130,7 +130,7 @@ def _statement_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
                 continue
             for block in blocks:
                 if isinstance(block, list) and block:
-                    yield node, name, body[:at] + block + body[at + 1:]
+                    yield node, name, body[:at] + block + body[at + 1 :]
 
 
 def _list_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
@@ -141,7 +141,7 @@ def _list_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
         for at in range(len(value)):
             if isinstance(node, (ast.Dict, ast.Compare)):
                 continue
-            yield node, name, value[:at] + value[at + 1:]
+            yield node, name, value[:at] + value[at + 1 :]
     if isinstance(node, ast.Dict):
         for at in range(len(node.keys)):
             yield _Pair(node), "both", (node.keys[:at] + node.keys[at + 1:],
@@ -194,7 +194,7 @@ def _expression_edits(node: ast.AST) -> Iterator[tuple[Any, Any, Any]]:
             for at, item in enumerate(value):
                 if isinstance(item, ast.expr) and isinstance(getattr(item, "ctx", ast.Load()), ast.Load):
                     for simpler in _simpler(item):
-                        yield value, None, value[:at] + [simpler] + value[at + 1:]
+                        yield value, None, value[:at] + [simpler] + value[at + 1 :]
 
 
 def _simpler(value: ast.expr) -> Iterator[ast.expr]:

@@ -201,7 +201,9 @@ class Control(Statements):
         if form == 0:
             self.raise_(depth)
         elif form == 1:
-            self.emit(f"trace({self.counter_label()}, {self.expression('int', 2)} % ({self.atom('int')} % 2))")
+            self.emit(
+                f"trace({self.counter_label()}, {self.expression('int', 2)} % ({self.atom('int')} % 2))"
+            )
         elif form == 2:
             self.emit(f"trace({self.counter_label()}, {self.expression('dict', 2)}['zz'])")
         elif form == 3:
@@ -309,9 +311,10 @@ class Control(Statements):
     def with_(self, depth: int) -> None:
         self.feature("with")
         parts, bound = [], []
-        for number in range(1 + (self.c.below(3) == 2)):
-            options = self.c.pick(("", "", ", suppress=True", ", suppress=True",
-                                   ", fail=True" if self.rarely_wrong() else ""))
+        for _number in range(1 + (self.c.below(3) == 2)):
+            options = self.c.pick(
+                ("", "", ", suppress=True", ", suppress=True", ", fail=True" if self.rarely_wrong() else "")
+            )
             if "suppress" in options:
                 self.feature("with that suppresses")
             text = f"Manager('w{self.counter_label()}'{options})"

@@ -34,7 +34,8 @@ class Expressions(Writer):
             return self.atom(kind)
         if self.wrong and self.c.below(self.wrong) == self.wrong - 1:
             self.feature("expression of a wrong kind")
-            return f"({self.c.pick(TABLES[self.c.pick(KINDS)])(self, depth - 1)})"  # a number may be followed by a dot
+            other = self.c.pick(TABLES[self.c.pick(KINDS)])
+            return f"({other(self, depth - 1)})"  # in parentheses: a number may be followed by a dot
         return str(self.c.pick(TABLES[kind])(self, depth - 1))
 
     def atom(self, kind: str) -> str:
@@ -136,7 +137,11 @@ class Expressions(Writer):
         if form == 1 and risky:
             return f"{self.expression('dict', depth)}[{self.expression('str', depth)}]"
         if form == 2:
-            pair = self.expression("tuple", depth) if risky else f"({self.atom('int')}, {self.expression('int', depth)})"
+            pair = (
+                self.expression("tuple", depth)
+                if risky
+                else f"({self.atom('int')}, {self.expression('int', depth)})"
+            )
             return f"{pair}[{self.expression('int', depth)} % 2]"
         self.feature("call of a method")
         return f"{self.expression('dict', depth)}.get({self.expression('str', depth)}, {self.atom('int')})"
@@ -157,7 +162,11 @@ class Expressions(Writer):
         self.feature(f"generator expression in {function}")
         inner = self.comprehension_parts("int", depth)
         if function == "next":
-            return f"next({inner})" if self.wrong and self.c.chance(30) else f"next(({inner}), {self.atom('int')})"
+            return (
+                f"next({inner})"
+                if self.wrong and self.c.chance(30)
+                else f"next(({inner}), {self.atom('int')})"
+            )
         if function == "sum" and self.c.chance(20):
             return f"sum(({inner}), {self.atom('int')})"
         if function != "sum" and self.c.below(10) < (3 if self.wrong else 10):
@@ -181,7 +190,8 @@ class Expressions(Writer):
         if form == 5:
             return f"divmod({first}, {self.expression('int', depth) if self.wrong else '4'})[0]"
         if form == 6:
-            return f"ord({self.expression('str', depth) if self.wrong else self.c.pick(('`a`', '`é`')).replace('`', chr(39))})"
+            letter = self.expression("str", depth) if self.wrong else repr(self.c.pick("aé"))
+            return f"ord({letter})"
         self.feature("call through opaque code")
         return f"opaque(lambda: {self.atom('int')})"
 
@@ -231,17 +241,19 @@ class Expressions(Writer):
         if not things:
             return self.atom("int")
         self.feature("call of a method")
-        return self.c.pick((f"{self.c.pick(things)}.touch()",
-                            f"{self.c.pick(things)}.touch(amount={self.expression('int', depth)})"))  # fmt: skip
+        arguments = self.c.pick(("", f"amount={self.expression('int', depth)}"))
+        return f"{self.c.pick(things)}.touch({arguments})"
 
     def operated(self, depth: int) -> str:
         """Overloaded operators that log; the result is an Op, a bool or NotImplemented's TypeError."""
         self.feature("overloaded operator")
         value = self.expression("int", depth)
         made = f"Op('o{self.c.below(3)}', {self.atom('int')})"
-        return self.c.pick((f"({made} + {value})", f"({value} - {made})", f"({made} < {value})", f"(-{made})",
-                            f"({value} in {made})", f"({made} @ {value})", f"({value} & {made})", f"len({made})",
-                            f"{made}[{value}]", f"{made}({value}, k=1)", f"(not {made})"))  # fmt: skip
+        return self.c.pick((
+            f"({made} + {value})", f"({value} - {made})", f"({made} < {value})", f"(-{made})",
+            f"({value} in {made})", f"({made} @ {value})", f"({value} & {made})", f"len({made})",
+            f"{made}[{value}]", f"{made}({value}, k=1)", f"(not {made})",
+        ))  # fmt: skip
 
     # ---- bool
 
@@ -534,7 +546,7 @@ class Expressions(Writer):
             return f"{envs[0]}.items[:3]" if envs else "(1, 2)"
         if form == 6:
             self.feature("iterator that logs")
-            return f"Steps({self.c.below(3) + 1}, {self.c.pick(('-1', '-1', '1' if self.rarely_wrong() else '-1'))})"
+            return f"Steps({self.c.below(3) + 1}, {'1' if self.rarely_wrong() else '-1'})"
         return f"(3, {self.atom('int')})"
 
     # ---- objects
@@ -603,4 +615,18 @@ TABLES = {
     "object": weighted((4, lambda g, d: g.atom("object")), (3, E.tracked), (2, E.constructed))
     + _common("object"),
 }  # fmt: skip
-KINDS = ("int", "int", "int", "str", "str", "list", "tuple", "dict", "set", "float", "bytes", "bool", "object")
+KINDS = (
+    "int",
+    "int",
+    "int",
+    "str",
+    "str",
+    "list",
+    "tuple",
+    "dict",
+    "set",
+    "float",
+    "bytes",
+    "bool",
+    "object",
+)

@@ -240,7 +240,9 @@ class Functions(Control):
                 self.emit(f"return {self.expression('int', 2)}")
             with self.inside(scope):
                 self.statement(max(depth - 1, 0))
-                self.emit(f"return clip({name}({parameter} - 1) {self.c.pick('+-^')} {self.expression('int', 2)})")
+                self.emit(
+                    f"return clip({name}({parameter} - 1) {self.c.pick('+-^')} {self.expression('int', 2)})"
+                )
         self.use_call(f"{name}({self.c.pick(('0', '1', '3', '4'))})")
 
     def late_binding(self, depth: int) -> None:
@@ -257,8 +259,8 @@ class Functions(Control):
         with self.indented():
             self.emit(f"{table}.append(lambda {pinned}: {text})")
         call = f"{other}()" if self.c.chance(90) else f"{other}(1)"
-        self.use_call(self.c.pick((f"sum({call} for {other} in {table})", f"[{call} for {other} in {table}][-1]",
-                                   f"any({call} for {other} in {table})")))  # fmt: skip
+        inside = f"{call} for {other} in {table}"
+        self.use_call(self.c.pick((f"sum({inside})", f"[{inside}][-1]", f"any({inside})")))
 
     def decorated(self, depth: int) -> None:
         self.feature("decorated function")

@@ -100,7 +100,9 @@ class Module(Functions):
             scope.add(name, kind)
         return scope
 
-    def rule_body(self, scope: Scope, depth: int, most: int, calls_child: bool = False, times: float = 1.0) -> None:
+    def rule_body(
+        self, scope: Scope, depth: int, most: int, calls_child: bool = False, times: float = 1.0
+    ) -> None:
         """Emit the body of a node; one that may call closures very often spends fuel at its entry."""
         start = len(self.lines)
         self.cost = 1.0
@@ -227,7 +229,7 @@ class Module(Functions):
         return name
 
     def instance(self) -> str:
-        """A callable object or a bound method, with attributes, perhaps properties, a base class and super()."""
+        """A callable object or a bound method, with attributes, a property, perhaps a base class."""
         shape, name = self.fresh("Shape"), self.fresh("node")
         child = self.children(1)
         base = ""
@@ -452,11 +454,13 @@ class Module(Functions):
 HEAVY = 60.0
 
 M = Module
-NODES = weighted((6, M.factory), (3, M.plain_function), (2, M.bound_partial), (4, M.instance), (1, M.lambda_node),
-                 (2, M.recursive_node))  # fmt: skip
+NODES = weighted(
+    (6, M.factory), (3, M.plain_function), (2, M.bound_partial), (4, M.instance), (1, M.lambda_node),
+    (2, M.recursive_node),
+)  # fmt: skip
 MUTATIONS = weighted(
-    (3, M.rebind_global), (2, M.rebind_node), (1, M.delete_global), (5, M.rebind_cell), (2, M.change_container),
-    (3, M.change_class), (2, M.change_instance), (2, M.change_code), (2, M.change_defaults),
+    (3, M.rebind_global), (2, M.rebind_node), (1, M.delete_global), (5, M.rebind_cell),
+    (2, M.change_container), (3, M.change_class), (2, M.change_instance), (2, M.change_code), (2, M.change_defaults),
     (2, M.shadow_builtin), (1, M.change_partial),
 )  # fmt: skip
 

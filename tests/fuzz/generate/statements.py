@@ -55,9 +55,15 @@ class Statements(Expressions):
         envs = self.scope.of_kind("env")
         if self.c.below(2) and envs:
             self.feature("augmented assignment to an attribute or element")
-            target = self.c.pick((f"{envs[0]}.n", f"{envs[0]}.items[0]", f"{envs[0]}.table['b']",
-                                  f"{envs[0]}.items[trace({self.counter_label()}, 0)]",
-                                  f"{envs[0]}.table[trace({self.counter_label()}, {self.expression('str', 0)})]"))
+            target = self.c.pick(
+                (
+                    f"{envs[0]}.n",
+                    f"{envs[0]}.items[0]",
+                    f"{envs[0]}.table['b']",
+                    f"{envs[0]}.items[trace({self.counter_label()}, 0)]",
+                    f"{envs[0]}.table[trace({self.counter_label()}, {self.expression('str', 0)})]",
+                )
+            )
             self.emit(f"{target} {self.c.pick(('+=', '-=', '%=', '|='))} {self.small(2)}")
             return
         if not mine:
@@ -70,7 +76,7 @@ class Statements(Expressions):
             self.emit(f"{name} {operator} {self.small(3) if operator != '>>=' else '2'}")
         elif kind == "str":
             self.feature("in-place string building")
-            self.emit(f"{name} += {self.c.pick((self.c.pick(STRINGS), 'str(%s)' % self.atom('int')))}")
+            self.emit(f"{name} += {self.c.pick((self.c.pick(STRINGS), 'str({})'.format(self.atom('int'))))}")
         elif kind == "list":
             self.emit(f"{name} += {self.of_length('list', 2)}")
         elif kind == "set":
@@ -163,7 +169,8 @@ class Statements(Expressions):
             return
         if form == 3 and lists:
             self.feature("slice delete" if self.c.chance(50) else "subscript delete")
-            self.emit(f"del {self.c.pick(lists)}[{self.c.pick(('0' if self.rarely_wrong() else '3:', '1:', ':1', '::2', '0:1'))}]")
+            first = "0" if self.rarely_wrong() else "3:"
+            self.emit(f"del {self.c.pick(lists)}[{self.c.pick((first, '1:', ':1', '::2', '0:1'))}]")
             return
         mine = [name for name in scope.own if name in scope.writable and name in scope.names]
         if not mine:
@@ -209,7 +216,8 @@ class Statements(Expressions):
             if lists:
                 self.feature("call of a method")
                 value = self.stored(self.c.pick(("int", "str", "object")), 2)
-                self.emit(f"{self.c.pick(lists)}.{self.c.pick(('append', 'append', 'remove' if self.rarely_wrong() else 'count'))}({value})")
+                other = "remove" if self.rarely_wrong() else "count"
+                self.emit(f"{self.c.pick(lists)}.{self.c.pick(('append', 'append', other))}({value})")
                 return
         if form >= 3:
             self.emit(self.node_call(2))
@@ -263,7 +271,7 @@ class Statements(Expressions):
         self.emit(f"assert {self.condition(2)}{message}")
 
     def probe(self, depth: int) -> None:
-        """Something that may fail, caught at once: a variable that may be unbound, an assertion, a deletion."""
+        """Something that may fail, caught at once: a variable that may be unbound, an assertion, a key."""
         possible = [name for name in self.scope.maybe if not name.startswith("b")]
         form = self.c.below(4)
         self.emit("try:")
@@ -320,6 +328,6 @@ class Statements(Expressions):
 
 S = Statements
 SIMPLE = weighted(
-    (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call), (2, S.maybe_raise),
-    (1, S.assert_), (2, S.probe), (2, S.maybe_return), (3, S.leave_loop),
+    (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call),
+    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.maybe_return), (3, S.leave_loop),
 )  # fmt: skip
