@@ -134,9 +134,9 @@ class Facts:
             values.discard(param)
             if len(values) == 1:
                 (value,) = values
-                block = param.owner
-                assert isinstance(block, Block)
-                if isinstance(value, Value) and value not in arriving and value in self.contents[block]:
+                owner = param.owner
+                assert isinstance(owner, Block)
+                if isinstance(value, Value) and value not in arriving and value in self.contents[owner]:
                     self.rep[param] = value
                     merged = True
         return merged

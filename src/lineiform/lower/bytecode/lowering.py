@@ -241,11 +241,13 @@ class Writer(Calls):
         lying = [item.value for item in stack[len(stack) - tail - borrowed : len(stack) - tail]]
         if lying != held or any(item.width != 1 for item in stack[len(stack) - tail - borrowed :]):
             if tail:
-                raise Conflict([v for v, _ in wanted[borrowed:] if not self.is_leaf(v)])
-            for value in held:
-                self.load(value)
+                self.arrange(wanted)  # copies, or values of which nothing is wanted after this
+            else:
+                for value in held:
+                    self.load(value)
             copies = borrowed
-        self.arrange(wanted[borrowed:])
+        if not (copies and tail):
+            self.arrange(wanted[borrowed:])
         region = self.region(op, consumed)
         opcode, arg = BORROWING[op.spec.name](self.frame, op)
         self.emit(opcode, arg, region)

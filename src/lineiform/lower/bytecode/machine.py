@@ -49,6 +49,7 @@ class Frame:
         self.facts = facts
         self.temporaries: list[str] = []
         self.slots: dict[Held, int] = {}
+        self._scratches: list[Marker] = []
         self.extra_cells: list[object] = []
         self._cell_slots: dict[int, int] = {}
         self.names: list[str] = []
@@ -74,6 +75,12 @@ class Frame:
             self.slots[value] = len(self.facts.function.variables) + len(self.temporaries)
             self.temporaries.append(f".t{len(self.temporaries)}")
         return self.slots[value]
+
+    def scratch(self, number: int) -> int:
+        """A slot that holds something only while the stack is being reordered."""
+        while len(self._scratches) <= number:
+            self._scratches.append(Marker("scratch", len(self._scratches)))
+        return self.temporary(self._scratches[number])
 
     def extra_cell(self, cell: object) -> int:
         """A slot for a cell that is a constant of the function: a further free variable, numbered below 0."""
@@ -290,24 +297,61 @@ class Machine:
                     break
         bottom = min(taken)
         window = stack[bottom:]
-        if any(item.width != 1 for item in window) or len(window) > 8:
-            raise Conflict(
-                [item.value for item in window if item.width == 1 and not self.is_leaf(item.value)],
-                [item.value for item in window if item.width == 2],
-            )
         missing = [n for n in range(len(wanted)) if n not in taken.values()]
+        if any(item.width != 1 for item in window) or len(window) > 4:
+            self._spill(bottom, taken, wanted)
+            return
         if sorted(taken.values()) == list(range(len(taken))):
             self._permute(bottom, taken)
             self._load_all(wanted[len(taken) :])
             return
         if any(wanted[n][1] != 1 for n in missing):
-            raise Conflict([stack[index].value for index in taken])
+            self._spill(bottom, taken, wanted)
+            return
         for n in missing:
             value = wanted[n][0]
             last = self.dead(value) and all(wanted[k][0] is not value for k in missing if k > n)
             taken[len(stack)] = n
             self.load(value, 1, last=last)
         self._permute(bottom, taken)
+
+    def _spill(self, bottom: int, taken: dict[int, int], wanted: Sequence[Wanted]) -> None:
+        """Reorder stack[bottom:] through scratch slots: others first, then what is wanted."""
+        window = self.stack[bottom:]
+        if not TARGET.fast_and_clear and any(item.width != 1 for item in window):
+            raise Conflict(
+                [item.value for item in window if item.width == 1 and not self.is_leaf(item.value)],
+                [item.value for item in window if item.width == 2],
+            )
+        places: dict[int, list[int]] = {}
+        used = 0
+        for index in range(len(window) - 1, -1, -1):
+            slots = [self.frame.scratch(used + n) for n in range(window[index].width)]
+            used += len(slots)
+            for slot in slots:
+                self.emit("STORE_FAST", slot)
+            places[index] = slots[::-1]
+        self.drop(len(window))
+
+        def reload(index: int) -> None:
+            for slot in places[index]:
+                if TARGET.fast_and_clear:
+                    self.emit("LOAD_FAST_AND_CLEAR", slot)
+                else:
+                    self.emit("LOAD_FAST", slot)
+                    self.emit("DELETE_FAST", slot)
+            self.push(window[index].value, window[index].width, window[index].owner)
+
+        for index in range(len(window)):
+            if bottom + index not in taken:
+                reload(index)
+        sources = {position: index - bottom for index, position in taken.items()}
+        for position, (value, width) in enumerate(wanted):
+            if position in sources:
+                reload(sources[position])
+            else:
+                later = (other for n, (other, _) in enumerate(wanted) if n > position and n not in sources)
+                self.load(value, width, last=self.dead(value) and all(other is not value for other in later))
 
     def _permute(self, bottom: int, taken: dict[int, int]) -> None:
         """Reorder stack[bottom:]: items not taken first, then the taken ones in wanted order."""
