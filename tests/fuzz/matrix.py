@@ -311,6 +311,7 @@ FEATURES: tuple[str, ...] = (
     "node: sequence of closures",
     "nonlocal",
     "object constructed",
+    "object dies by rebinding",
     "overloaded operator",
     "positional-only parameter",
     "raise",

@@ -460,8 +460,8 @@ NODES = weighted(
 )  # fmt: skip
 MUTATIONS = weighted(
     (3, M.rebind_global), (2, M.rebind_node), (1, M.delete_global), (5, M.rebind_cell),
-    (2, M.change_container), (3, M.change_class), (2, M.change_instance), (2, M.change_code), (2, M.change_defaults),
-    (2, M.shadow_builtin), (1, M.change_partial),
+    (2, M.change_container), (3, M.change_class), (2, M.change_instance), (2, M.change_code),
+    (2, M.change_defaults), (2, M.shadow_builtin), (1, M.change_partial),
 )  # fmt: skip
 
 

@@ -270,6 +270,22 @@ class Statements(Expressions):
         message = f", {self.expression('str', 1)}" if self.c.chance(50) else ""
         self.emit(f"assert {self.condition(2)}{message}")
 
+    def lifetime(self, depth: int) -> None:
+        """A variable that holds the only reference to an object is bound again."""
+        self.feature("object dies by rebinding")
+        mine = [name for name, its in self.scope.writable.items() if its == "object"]
+        name = self.c.pick(mine) if mine and self.c.chance(60) else self.fresh()
+        if name not in self.scope.names:
+            self.emit(f"{name} = {self.tracked(0)}")
+            self.scope.add(name, "object")
+            if self.c.chance(40):
+                self.statement(0)
+        self.emit(f"{name} = {self.c.pick((self.tracked(0), self.expression('object', 1), 'None'))}")
+        self.emit(f"trace({self.counter_label()})")
+
+    def statement(self, depth: int) -> None:
+        raise NotImplementedError
+
     def probe(self, depth: int) -> None:
         """Something that may fail, caught at once: a variable that may be unbound, an assertion, a key."""
         possible = [name for name in self.scope.maybe if not name.startswith("b")]
@@ -329,5 +345,5 @@ class Statements(Expressions):
 S = Statements
 SIMPLE = weighted(
     (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call),
-    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.maybe_return), (3, S.leave_loop),
+    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.lifetime), (2, S.maybe_return), (3, S.leave_loop),
 )  # fmt: skip
