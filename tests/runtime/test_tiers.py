@@ -222,6 +222,12 @@ def test_a_slower_unit_goes():
     assert used == ["original"] and jit.stats()["code_bytes"] == 0
 
 
+@pytest.mark.parametrize("unit_cost,state", [(10_000_000, "installed"), (30_000_000, "original")])
+def test_long_calls_are_compared_with_few(unit_cost, state):
+    jit, fast, used = measured(unit_cost, 20_000_000, calls=64)
+    assert jit.explain(fast).state == state and len(used) < 60
+
+
 def test_within_the_tolerance():
     jit, fast, _ = measured(104)
     assert jit.explain(fast).state == "installed"

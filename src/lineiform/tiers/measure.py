@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1.05
 SIGNIFICANCE = 2.33  # standard deviations of the rank sum: one accident in a hundred
 WARM_UP = 12  # calls of each that are not counted: CPython specialises code during the first ones
+WARM_UP_NS = 1_000_000  # or so long: in a long call it has specialised everything
+FEW_CALLS, ENOUGH_NS = 6, 50_000_000  # a round may also end with so few calls of each after so long
 ROUNDS = 2  # so often the unit must be found slower, one after the other
 
 ORIGINAL, UNIT = 0, 1
@@ -80,14 +82,18 @@ class Measurement:
     def finish(self, variant: int, nanoseconds: int) -> None:
         """The end of a timed call."""
         if self._skip[variant] > 0:
-            self._skip[variant] -= 1
+            self._skip[variant] = 0 if nanoseconds > WARM_UP_NS else self._skip[variant] - 1
         else:
             self._samples[variant].append(nanoseconds)
-        done = all(len(samples) >= self._calls for samples in self._samples)
+        done = self._has_enough()
         self._owner = 0
         self._busy.release()
         if done:
             self._end_of_round()
+
+    def _has_enough(self) -> bool:
+        fewest = min(map(len, self._samples))
+        return fewest >= self._calls or fewest >= FEW_CALLS and sum(map(sum, self._samples)) > ENOUGH_NS
 
     def _end_of_round(self) -> None:
         originals, units = self._samples
