@@ -11,7 +11,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineiform.ir.function import Position, Scope
 
@@ -39,10 +39,18 @@ def _frame_maker() -> Callable[[CodeType, dict[str, Any]], FrameType] | None:
 _make_frame = _frame_maker()
 
 
+class Step(NamedTuple):
+    """One entry of a repaired traceback."""
+
+    scope: int
+    place: int
+    line: int
+
+
 class Repairer:
     """Repairs tracebacks of one unit.  ``complete`` is called once the unit's code exists."""
 
-    __slots__ = ("_scopes", "_offsets", "_at", "_positions", "_namespaces")
+    __slots__ = ("_scopes", "_offsets", "_at", "_positions", "_namespaces", "_steps")
 
     def __init__(self) -> None:
         self._scopes: Sequence[Scope] = ()
@@ -50,6 +58,7 @@ class Repairer:
         self._at: list[int] = []
         self._positions: list[Position] = []
         self._namespaces: Sequence[dict[str, Any]] = ()
+        self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
 
     def complete(
         self,
@@ -110,6 +119,22 @@ class Repairer:
         self, entry: TracebackType, chain: list[int], following: TracebackType | None
     ) -> TracebackType | None:
         assert _make_frame is not None
+        key = (entry.tb_lasti, tuple(chain))
+        steps = self._steps.get(key)
+        if steps is None:
+            steps = self._steps[key] = self._find_steps(entry, chain)
+        for scope, place, line in steps:
+            code = self._scopes[scope].code
+            if scope == 0 or code is None:
+                frame = entry.tb_frame
+            else:
+                frame = _make_frame(code, self._namespaces[scope])
+            following = TracebackType(following, frame, place, line)
+        return following
+
+    def _find_steps(self, entry: TracebackType, chain: list[int]) -> list[Step]:
+        """Scope, instruction and line of each traceback entry, innermost first; remembered by the caller."""
+        steps: list[Step] = []
         for number in range(len(chain) - 1, -1, -1):
             scope = chain[number]
             if number == len(chain) - 1:
@@ -118,15 +143,10 @@ class Repairer:
             else:
                 position = self._scopes[chain[number + 1]].call_position
                 line = position[0] if position and position[0] is not None else entry.tb_lineno
-            if scope == 0:
-                frame, place = entry.tb_frame, self._own_place(position)
-            else:
-                code = self._scopes[scope].code
-                assert code is not None
-                frame = _make_frame(code, self._namespaces[scope])
-                place = _place_of(code, position)
-            following = TracebackType(following, frame, place, line)
-        return following
+            code = self._scopes[scope].code
+            place = self._own_place(position) if scope == 0 or code is None else _place_of(code, position)
+            steps.append(Step(scope, place, line))
+        return steps
 
     def _own_place(self, position: Position | None) -> int:
         """Byte offset of an instruction of the unit's own function at ``position``, or -1."""
