@@ -46,7 +46,7 @@ def show(mismatch: Mismatch, mode: str) -> str:
     return "\n".join(
         [
             f"MISMATCH in mode {mode} on Python {sys.version.split()[0]}, program seed {mismatch.seed}",
-            f"again: python -m tests.fuzz --mode {mode} --program {mismatch.seed}",
+            f"again: python -m tests.fuzz --mode {mode} --program {mismatch.seed}" if mismatch.seed else "",
             "-" * 40,
             mismatch.source.rstrip("\n"),
             "-" * 40,
