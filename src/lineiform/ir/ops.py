@@ -144,6 +144,7 @@ _OBJECTS = (
     _row("py.contains", "item container", "i1", "invert", ANY, doc="`in` / `not in`"),
     _row("py.call", "callee argument*", "obj", "kwnames", ANY, doc="kwnames: names of the last arguments, a tuple"),
     _row("py.call_ex", "callee args kwargs?", "obj", "", ANY, doc="callee(*args, **kwargs)"),
+    _row("py.yield", "value", "", "", ANY, doc="Hands a value on; only in generator expressions on their way to a consumer."),
     _row("py.intrinsic", "operand*", "obj", "name", ANY, doc="CALL_INTRINSIC_1/2 by name (see INTRINSICS)"),
     _row(
         "py.make_function",

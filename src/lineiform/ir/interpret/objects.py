@@ -294,6 +294,10 @@ def _match_keys(subject: Any, keys: tuple[Any, ...]) -> Any:
     return tuple(values)
 
 
+def _yield(activation: Activation, op: Op, operands: list[Any]) -> Any:
+    raise Defect("a generator expression cannot be interpreted before it has a consumer")
+
+
 ROWS: Final[dict[str, Row]] = {
     "py.load_attr": _load_attr,
     "py.store_attr": _store_attr,
@@ -311,6 +315,7 @@ ROWS: Final[dict[str, Row]] = {
     "py.contains": _contains,
     "py.call": _call,
     "py.call_ex": _call_ex,
+    "py.yield": _yield,
     "py.intrinsic": _intrinsic,
     "py.make_function": _make_function,
     "py.load_assertion_error": lambda activation, op, operands: AssertionError,

@@ -29,6 +29,7 @@ from .decode import (
 )
 from .flow import FlowGraph, Region
 from .table import Row, Table
+from .tables_base import GENERATOR_EXPRESSION
 
 TABLES: dict[tuple[int, int], Table] = {
     (3, 11): tables_311.TABLE,
@@ -39,6 +40,9 @@ TABLES: dict[tuple[int, int], Table] = {
 
 _TABLE = TABLES.get(sys.version_info[:2])
 _ROWS: list[Row | None] = [_TABLE.rows.get(name) if _TABLE else None for name in opname]
+_GENERATOR_ROWS = [
+    GENERATOR_EXPRESSION.get(name, row) for name, row in zip(opname, _ROWS, strict=True)
+]
 _CACHES = {opmap[name]: count for name, count in _TABLE.caches.items()} if _TABLE else {}
 # Of `co_flags`, as `inspect` names them; importing that would cost more than all of this package.
 CO_OPTIMIZED, CO_NEWLOCALS, CO_VARARGS, CO_VARKEYWORDS = 0x1, 0x2, 0x4, 0x8
@@ -63,7 +67,29 @@ def lift(code: CodeType) -> Function:
     if _TABLE is None:
         raise NotCompiled("unsupported-python", sys.version.split()[0])
     _refuse_other_kinds(code)
-    lifter = Lifter(code, _TABLE)
+    return _lift(Lifter(code, _TABLE, _ROWS))
+
+
+def lift_generator_expression(code: CodeType) -> Function:
+    """Translate the code of a generator expression into a function of its iterator that yields.
+
+    Where a value is handed out stands ``py.yield``, so the function cannot be lowered as it is.  Raises
+    NotCompiled as ``lift`` does, with reason ``generator`` for any other kind of generator.
+    """
+    if _TABLE is None:
+        raise NotCompiled("unsupported-python", sys.version.split()[0])
+    if not is_generator_expression(code):
+        raise NotCompiled("generator", code.co_qualname, position=_place(code, code.co_firstlineno))
+    return _lift(Lifter(code, _TABLE, _GENERATOR_ROWS))
+
+
+def is_generator_expression(code: CodeType) -> bool:
+    """Whether a code object is that of a generator expression that does not await anything."""
+    kinds = code.co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)
+    return code.co_name == "<genexpr>" and kinds == CO_GENERATOR and code.co_varnames[:1] == (".0",)
+
+
+def _lift(lifter: Lifter) -> Function:
     try:
         return lifter.run()
     except (Malformed, IndexError) as error:  # IndexError: stack, names, constants or operators ran out
@@ -92,9 +118,10 @@ class Lifter:
     were made of.  ``kwnames``: set by KW_NAMES for the next call.
     """
 
-    def __init__(self, code: CodeType, table: Table) -> None:
+    def __init__(self, code: CodeType, table: Table, rows: list[Row | None]) -> None:
         self.code = code
         self.table = table
+        self.rows = rows
         self.names = code.co_names
         self.constants = code.co_consts
         self.function = Function(code.co_qualname, _signature(code), code)
@@ -126,7 +153,7 @@ class Lifter:
             instructions,
             index_at,
             covered,
-            _ROWS,
+            self.rows,
             len(self.function.variables),
             self.function.signature.total,
             self._prefix_length(instructions),
@@ -194,7 +221,7 @@ class Lifter:
             instruction = instructions[index]
             self.position = positions[instruction.unit]
             self.catch = covered[instruction.unit] if covered is not None else None
-            row = _ROWS[instruction.opcode]
+            row = self.rows[instruction.opcode]
             if row is None:
                 raise Malformed(f"opcode {instruction.opcode} is unknown")
             self.instruction, self.row = instruction, row

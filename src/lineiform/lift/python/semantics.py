@@ -220,6 +220,16 @@ def return_constant(lifter: Lifter, arg: int) -> None:
     return_value(lifter, 0)
 
 
+def start_generator(lifter: Lifter, arg: int) -> None:
+    """The body starts at once; it pops what its first resumption brings."""
+    lifter.stack.append(lifter.emit("py.const", value=None).results[0])
+
+
+def yield_value(lifter: Lifter, arg: int) -> None:
+    lifter.emit("py.yield", [lifter.pop()])
+    start_generator(lifter, arg)
+
+
 # -- the value stack ---------------------------------------------------------------------------------
 
 

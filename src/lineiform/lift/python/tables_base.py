@@ -111,3 +111,9 @@ COMMON: dict[str, Row] = {
         "YIELD_VALUE",
     ),
 }  # fmt: skip
+
+GENERATOR_EXPRESSION: dict[str, Row] = {
+    "RETURN_GENERATOR": Row(s.start_generator),
+    "YIELD_VALUE": Row(s.yield_value),
+}
+"""Rows for a generator expression that is going to be consumed on the spot: nobody ever sends a value."""

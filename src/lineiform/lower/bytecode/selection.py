@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lineiform.errors import NotCompiled
 from lineiform.ir.function import Op
 from lineiform.ir.ops import BINARY_OPERATORS, COMPARE_OPERATORS, CONVERSIONS, INTRINSICS
 from lineiform.lower.bytecode.machine import Frame
@@ -55,6 +56,10 @@ _UNARY: dict[str, Instructions] = {
     "invert": [("UNARY_INVERT", 0)],
     "pos": [("CALL_INTRINSIC_1", 5)] if TARGET.intrinsics else [("UNARY_POSITIVE", 0)],
 }
+
+
+def _refuse_yield(frame: Frame, op: Op) -> Instructions:
+    raise NotCompiled("internal-error", "a generator expression without its consumer cannot be lowered")
 
 
 def _unary(frame: Frame, op: Op) -> Instructions:
@@ -156,6 +161,7 @@ SIMPLE: dict[str, Row] = {
     "py.unary": _unary,
     "py.binary": _binary,
     "py.compare": _compare,
+    "py.yield": _refuse_yield,
     "py.intrinsic": _intrinsic,
     "py.make_function": _make_function,
     "py.load_assertion_error": _plain("LOAD_ASSERTION_ERROR"),
