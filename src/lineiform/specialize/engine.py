@@ -475,10 +475,9 @@ class Activation:
         """Go on here when ``condition`` holds; otherwise in generic mode, with the current op once more."""
         assert self.instance is not None
         writer = self.writer
+        here, position, scope = writer.block, writer.position, writer.scope
         fast, slow = Block(), Block()
         writer.op("cond_br", [condition], [Target(fast), Target(slow)])
-        here = writer.block
-        position, scope = writer.position, writer.scope
         writer.open(slow, True)
         environment = self._without_abstractions(dict(self.environment))
         generic = Instance(self.instance.block, (), True, None)

@@ -28,7 +28,7 @@ class Source:
     ``loops``: block -> headers of the loops around it, outermost first (a header's own loop included).
     ``live``: block -> values it needs besides its parameters.  ``iterators``: results of ``py.get_iter``
     (and parameters they flow into) that nothing but loops uses.  ``callee_only``: results that are used
-    once, as the callee of a call in the same block.  ``invariant``: parameters of loop headers that the loop
+    once, as the callee of a call in the same block, with that call.  ``invariant``: parameters of loop headers that the loop
     does not change.  ``rebound``: variables that the function binds or kills itself.
     """
 
@@ -138,9 +138,9 @@ class Source:
             pending.extend(argument for _, argument in arriving[value])
         return True
 
-    def _find_callees(self) -> frozenset[Value]:
+    def _find_callees(self) -> dict[Value, Op]:
         uses: dict[Value, int] = {}
-        called: set[Value] = set()
+        called: dict[Value, Op] = {}
         for block in self.order:
             made = {value for op in block.ops for value in op.results}
             for op in block.ops:
@@ -150,8 +150,8 @@ class Source:
                     for argument in target.args:
                         uses[argument] = uses.get(argument, 0) + 1
                 if op.spec.name == "py.call" and op.operands[0] in made:
-                    called.add(op.operands[0])
-        return frozenset(value for value in called if uses[value] == 1)
+                    called[op.operands[0]] = op
+        return {value: call for value, call in called.items() if uses[value] == 1}
 
     def _find_obstacle(self) -> str | None:
         code = self.function.code

@@ -61,7 +61,7 @@ class Specializer:
         self.unrolled_size = 0
         self.root_cell: types.CellType | None = None
         self.root_key: Any = None
-        self.root_arguments = 0
+        self.own_functions: set[Any] = set()
 
     # Steps
 
@@ -176,6 +176,7 @@ class Specializer:
             self.writer.known.expected[result] = present
             self.checks[result] = ("cell", id(constant_of(cell)))
             self.report.rests_on("cell", op.attributes["name"], "checked")
+            self._settle_callee(activation, op)
 
     def _final_cell(self, activation: Activation, cell: Any, name: str) -> tuple[Any] | None:
         """Content of a cell that cannot change any more, or is promised not to."""
@@ -216,6 +217,7 @@ class Specializer:
             known.expected[value] = present
             self.checks[value] = key
             self.report.rests_on("global", name, "checked")
+            self._settle_callee(activation, op)
 
     def _load_global_generic(self, activation: Activation, op: Op) -> None:
         namespace, builtins = activation.parts.globals, activation.parts.builtins
@@ -277,6 +279,7 @@ class Specializer:
         self.writer.known.expected[value] = attribute.value
         self.checks[value] = key
         self.report.rests_on("attribute", op.attributes["name"], "checked")
+        self._settle_callee(activation, op)
 
     def _load_attr_of_value(self, activation: Activation, op: Op) -> None:
         self._plain(activation, op)
@@ -524,6 +527,10 @@ class Specializer:
             else:
                 self._call_method_plainly(activation, op, callee, arguments, names)
             return
+        if callee in self.own_functions:
+            self.report.residual(self._site(activation, op, self.root_key[0]), "recursive")
+            self._plain(activation, op)
+            return
         present = self.peek(activation, op.operands[0])
         if present is None:
             self._residual(activation, op, "unknown-callee")
@@ -557,6 +564,39 @@ class Specializer:
         count = len(written) - len(names)
         arguments = [*before, *written[:count], *(value for _, value in keywords), *written[count:]]
         self._inline(activation, op, target, arguments, (*(name for name, _ in keywords), *names))
+
+    def _settle_callee(self, activation: Activation, op: Op) -> None:
+        """Check a callee where it is loaded, when its only call will be inlined or is the unit's own.
+
+        The object is the same at the call, and its arguments need not be moved out of the way there.  The
+        generic code loads it again, which gives the same: nothing can have run in between.
+        """
+        call = activation.source.callee_only.get(op.results[0])
+        present = self.peek(activation, op.results[0])
+        if call is None or present is None:
+            return
+        target = self._callee(present[0])
+        if target is None:
+            return
+        names = call.attributes["kwnames"]
+        count = len(target.before) + len(call.operands) - 1 - len(names)
+        words = (*(name for name, _ in target.keywords), *names)
+        reason = self._why_not(activation, target.function, count, words, target=target)
+        if reason is None:
+            self.assume(activation, op.results[0])
+        elif reason == "recursive" and self._is_root(target):
+            self.assume(activation, op.results[0])
+            self._set(activation, op, self._own_function())
+
+    def _is_root(self, target: Callee) -> bool:
+        return self.root_key == (target.function, tuple(map(id, target.before)))
+
+    def _own_function(self) -> Value:
+        """The unit's own function, for recursive calls; it is known only once the unit is made."""
+        cell = self.writer.constant(self.root_cell)
+        value = self.writer.op("py.load_cell", [cell], attributes={"name": "unit"}).results[0]
+        self.own_functions.add(value)
+        return value
 
     def _callee(self, callee: Any) -> Callee | None:
         """The Python function that calling ``callee`` runs, through what binds arguments to it."""
@@ -658,9 +698,8 @@ class Specializer:
         writer = self.writer
         handler = activation.handler(op, activation.environment)
         self.report.residual(self._site(activation, op, target.function), "recursive")
-        if self.root_cell is not None and self.root_key == (target.function, tuple(map(id, target.before))):
-            cell = writer.constant(self.root_cell)
-            callee = writer.op("py.load_cell", [cell], attributes={"name": "unit"}).results[0]
+        if self._is_root(target):
+            callee = self._own_function()
         else:
             callee = activation.materialise(op.operands[0])
         call = writer.op("py.call", [callee, *written], (), handler, {"kwnames": tuple(names)})
