@@ -205,5 +205,5 @@ def _disassemble(code: types.CodeType) -> str:
     import io
 
     out = io.StringIO()
-    dis.dis(code, file=out)
+    dis.dis(code, file=out, depth=0)  # constants may be objects that answer to every attribute
     return out.getvalue()

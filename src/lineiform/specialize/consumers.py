@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
+from lineiform.ir.analysis import reverse_postorder
 from lineiform.ir.function import Block, Function, Op, Signature, Target, Value
 from lineiform.ir.ops import OPS, RAISES
 from lineiform.lift.python import lift_generator_expression
@@ -72,6 +73,8 @@ class _Consuming:
             for op in ops:
                 self._rewrite(op, consumer, needing)
         function.blocks = self.blocks
+        reached = set(reverse_postorder(function))
+        function.blocks = [block for block in self.blocks if block in reached]
         return function
 
     def _needing(self) -> set[Block]:

@@ -23,6 +23,7 @@ from lineiform.specialize.source import Source
 from lineiform.specialize.values import (
     ATOMS,
     Abstract,
+    Deferred,
     Known,
     KnownIterator,
     KnownMethod,
@@ -42,6 +43,7 @@ class Arrival(NamedTuple):
     args: tuple[Abstract, ...]
     live: Environment
     supplied: int
+    bound: dict[int, Abstract]
 
 
 class Instance:
@@ -176,6 +178,7 @@ class Activation:
         self.instance: Instance | None = None
         self.index = 0
         self.op: Op | None = None
+        self.cells: list[Value] | None = None  # of a function that its maker calls: the cells of its closure
         self.before: tuple[int, ...] = ()  # identities of the arguments that were bound to the callee
         self.slots: dict[int, int] = {}  # of the root: variable of the source -> variable that is written
 
@@ -219,7 +222,7 @@ class Activation:
         environment = self._merge(instance)
         self.writer.open(instance.out, instance.generic or instance.block.cold)
         self.rules.enter_block()
-        self._walk(instance, 0, environment, instance.out)
+        self._walk(instance, 0, environment, instance.out, self._bound_on_entry(instance))
 
     # Merging
 
@@ -367,7 +370,7 @@ class Activation:
         if instance.late is None:
             if not instance.arrivals:
                 self._push(instance)
-            instance.arrivals.append(Arrival(written, args, live, count))
+            instance.arrivals.append(Arrival(written, args, live, count, dict(self.bound)))
         else:
             if not self._open_ended(instance):
                 raise NotCompiled("internal-error", "a block was written before all ways into it were known")
@@ -401,11 +404,29 @@ class Activation:
 
     # Walking
 
-    def _walk(self, instance: Instance, start: int, environment: Environment, out: Block) -> None:
+    def _bound_on_entry(self, instance: Instance) -> dict[int, Abstract]:
+        """What variables hold, as far as all ways into a block agree and no more can come."""
+        if self._open_ended(instance):
+            return {}
+        first, *others = (arrival.bound for arrival in instance.arrivals)
+        return {
+            variable: value
+            for variable, value in first.items()
+            if all(other.get(variable) is value for other in others)
+        }
+
+    def _walk(
+        self,
+        instance: Instance,
+        start: int,
+        environment: Environment,
+        out: Block,
+        bound: dict[int, Abstract] | None = None,
+    ) -> None:
         writer = self.writer
         writer.open(out, out.cold)
         self.instance, self.environment = instance, environment
-        self.bound = {}
+        self.bound = bound if bound is not None else {}
         ops = instance.block.ops
         if start == 0:
             for variable in sorted(instance.release):
@@ -413,7 +434,7 @@ class Activation:
         for index in range(start, len(ops)):
             op = ops[index]
             self.index, self.op = index, op
-            writer.position, writer.scope = op.position, self.scope
+            writer.position, writer.scope = self.place(op)
             try:
                 if op.spec.effects & TERMINATOR:
                     self._leave(op)
@@ -422,6 +443,10 @@ class Activation:
             except Stop:
                 return
         raise AssertionError("a block without an end")
+
+    def place(self, op: Op) -> tuple[Position | None, int]:
+        """Position and scope of what is written for an op."""
+        return op.position, self.scope
 
     def write(self, op: Op) -> Op:
         """Write a copy of a source op."""
@@ -455,6 +480,8 @@ class Activation:
         if isinstance(value, KnownMethod):
             load = self.writer.op("py.load_attr", [value.receiver], attributes={"name": value.name})
             return load.results[0]
+        if isinstance(value, Deferred):
+            return value.build(self)
         return value
 
     def _without_abstractions(self, environment: Environment) -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any, NamedTuple
 
 from lineiform.assumptions import raw
@@ -31,6 +32,12 @@ class Report:
     def enter(self, function: Any, place: str) -> None:
         """A function is inlined at ``place``."""
         node: dict[str, Any] = {"name": raw.function_name(function)[1], "position": place, "children": []}
+        self._path[-1]["children"].append(node)
+        self._path.append(node)
+
+    def enter_code(self, code: CodeType, place: str) -> None:
+        """A function is inlined where it is made."""
+        node: dict[str, Any] = {"name": code.co_qualname, "position": place, "children": []}
         self._path[-1]["children"].append(node)
         self._path.append(node)
 

@@ -7,6 +7,7 @@ are only ever iterated (so that their loop can be unrolled and the iterator neve
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from types import CodeType
 
 from lineiform.errors import NotCompiled
@@ -28,12 +29,13 @@ class Source:
     ``loops``: block -> headers of the loops around it, outermost first (a header's own loop included).
     ``live``: block -> values it needs besides its parameters.  ``iterators``: results of ``py.get_iter``
     (and parameters they flow into) that nothing but loops uses.  ``callee_only``: results that are used
-    once, as the callee of a call in the same block, with that call.  ``invariant``: parameters of loop headers that the loop
+    once, as the callee of a call in the same block, with that call.  ``argument_only``: the
+    same for the first argument.  ``invariant``: parameters of loop headers that the loop
     does not change.  ``rebound``: variables that the function binds or kills itself.
     """
 
     __slots__ = (
-        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "size", "obstacle", "invariant", "rebound",
+        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "size", "obstacle", "invariant", "rebound",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -44,7 +46,7 @@ class Source:
         liveness = Liveness(function)
         self.live = {block: tuple(liveness.live_in(block) - set(block.params)) for block in self.order}
         self.iterators = self._find_iterators()
-        self.callee_only = self._find_callees()
+        self._find_uses_in_calls()
         self.invariant = self._find_invariants()
         self.rebound = frozenset(
             op.attributes["var"] for op in function.ops() if op.spec.name in ("py.bind", "py.kill")
@@ -85,7 +87,7 @@ class Source:
             for op in block.ops:
                 if op.spec.name == "py.get_iter":
                     members.add(op.results[0])
-                elif op.spec.name not in ("py.for_iter", "py.release"):
+                elif op.spec.name not in ("py.for_iter", "py.release") and not _iterates_argument(op):
                     bad.update(op.operands)
                 for target in op.edges():
                     for param, argument in zip(target.block.params[supplied(op, target) :], target.args):
@@ -138,9 +140,10 @@ class Source:
             pending.extend(argument for _, argument in arriving[value])
         return True
 
-    def _find_callees(self) -> dict[Value, Op]:
+    def _find_uses_in_calls(self) -> None:
         uses: dict[Value, int] = {}
         called: dict[Value, Op] = {}
+        passed: dict[Value, Op] = {}
         for block in self.order:
             made = {value for op in block.ops for value in op.results}
             for op in block.ops:
@@ -149,9 +152,12 @@ class Source:
                 for target in op.edges():
                     for argument in target.args:
                         uses[argument] = uses.get(argument, 0) + 1
-                if op.spec.name == "py.call" and op.operands[0] in made:
-                    called[op.operands[0]] = op
-        return {value: call for value, call in called.items() if uses[value] == 1}
+                if op.spec.name == "py.call":
+                    if op.operands[0] in made:
+                        called[op.operands[0]] = op
+                    passed.update((value, op) for value in op.operands[1:2] if value in made)
+        self.callee_only = {value: call for value, call in called.items() if uses[value] == 1}
+        self.argument_only = {value: call for value, call in passed.items() if uses[value] == 1}
 
     def _find_obstacle(self) -> str | None:
         code = self.function.code
@@ -161,10 +167,26 @@ class Source:
         return min(found) if found else None
 
 
+def _iterates_argument(op: Op) -> bool:
+    """Whether a call is that of a comprehension or generator expression with its iterator."""
+    return op.spec.name == "py.call" and comprehension_of(op) is not None
+
+
+def comprehension_of(call: Op) -> CodeType | None:
+    """The code of the comprehension or generator expression that a call calls, when it was just made."""
+    made = call.operands[0].owner
+    if not isinstance(made, Op) or made.spec.name != "py.make_function" or len(call.operands) != 2:
+        return None
+    owner = made.operands[-1].owner
+    code = owner.attributes.get("value") if isinstance(owner, Op) else None
+    return code if isinstance(code, CodeType) and code.co_varnames[:1] == (".0",) else None
+
+
 class SourceCache:
     """Lifted functions by code object, for as long as the code object lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[CodeType], Function] = lift) -> None:
+        self._make = make
         self._entries: dict[int, tuple[weakref.ref[CodeType], Source]] = {}
 
     def get(self, code: CodeType) -> Source:
@@ -172,7 +194,7 @@ class SourceCache:
         entry = self._entries.get(id(code))
         if entry is not None and entry[0]() is code:
             return entry[1]
-        source = Source(lift(code))
+        source = Source(self._make(code))
         # The entry must not keep the code object alive under whose identity it is filed.
         source.function.code = None
         source.function.scopes[:] = [Scope(None)]

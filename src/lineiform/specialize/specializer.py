@@ -16,7 +16,7 @@ from lineiform.assumptions import raw
 from lineiform.assumptions.owners import judge_cell
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Op, Position, Target, Value
-from lineiform.specialize import folding
+from lineiform.specialize import folding, generators
 from lineiform.specialize.arguments import Making, bind, can_bind
 from lineiform.specialize.engine import Activation, OuterHandler, Stop, Writer, add_scope
 from lineiform.specialize.report import CallSite, Report
@@ -157,6 +157,9 @@ class Specializer:
             activation.write(op)
 
     def _free_cell(self, activation: Activation, op: Op) -> None:
+        if activation.cells is not None:
+            self._set(activation, op, activation.cells[op.attributes["index"]])
+            return
         self._constant(activation, op, activation.parts.closure[op.attributes["index"]])
 
     def _load_cell(self, activation: Activation, op: Op) -> None:
@@ -520,6 +523,15 @@ class Specializer:
         names = op.attributes["kwnames"]
         sources = op.operands[1:]
         callee = activation.environment[op.operands[0]]
+        if isinstance(callee, generators.MadeFunction):
+            generators.call_made(self, activation, op, callee)
+            return
+        if generators.is_consumers(activation, op):
+            if not (is_constant(callee) and self._call_builtin(activation, op, constant_of(callee))):
+                self._plain(activation, op)
+            return
+        if generators.consume(self, activation, op):
+            return
         if isinstance(callee, KnownMethod):
             arguments = [callee.receiver, *(activation.materialise(source) for source in sources)]
             if self._why_not(activation, callee.function, len(arguments) - len(names), names, receiver=callee) is None:
@@ -999,6 +1011,7 @@ STEPS: dict[str, Step] = {
     "py.get_iter": Specializer._get_iter,
     "py.unpack_sequence": Specializer._unpack,
     "py.call": Specializer._call,
+    "py.make_function": generators.make_function,
 }
 """What the fast mode does with an op; every other op is copied."""
 

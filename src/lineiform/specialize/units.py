@@ -26,6 +26,10 @@ class UnitAssumptions:
         self._functions[id(function)] = (function, parts.code, parts.defaults)
         self._namespaces[id(parts.code)] = parts.globals
 
+    def code(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
+        """A function that its maker calls is built in: its globals."""
+        self._namespaces[id(code)] = namespace
+
     def namespace_of(self, code: types.CodeType | None, default: dict[str, Any]) -> dict[str, Any]:
         """Globals of the function that ``code`` came from."""
         return self._namespaces.get(id(code), default)

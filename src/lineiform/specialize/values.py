@@ -12,6 +12,16 @@ from typing import Any, NamedTuple, Union
 from lineiform.ir.function import Op, Value
 
 
+class Deferred:
+    """Base of values that are built only where they are needed."""
+
+    __slots__ = ()
+
+    def build(self, activation: Any) -> Value:
+        """Write what makes the value, at the current place."""
+        raise NotImplementedError
+
+
 class KnownIterator(NamedTuple):
     """An iterator over ``items`` of which the first ``index`` are consumed."""
 
@@ -27,7 +37,7 @@ class KnownMethod(NamedTuple):
     name: str
 
 
-Abstract = Union[Value, KnownIterator, KnownMethod]
+Abstract = Union[Value, KnownIterator, KnownMethod, Deferred]
 
 
 class Known:
