@@ -27,6 +27,7 @@ class Candidate:
         self.schedule = 0  # which row of the candidate's schedules is in force; follows from the program seed
 
     schedules = 1
+    shallow = False  # runs out of stack earlier than CPython
 
     def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
         """Return the module code to run."""
@@ -73,6 +74,7 @@ class Schedule:
     eager: bool = True
     threshold: int = 1
     limits: dict[str, float] = field(default_factory=dict)
+    pin: str = ""  # what the first argument is specialised for: an int, or the name of a type
 
 
 SCHEDULES = (
@@ -82,6 +84,8 @@ SCHEDULES = (
     Schedule(limits={"inline_depth": 2}),
     Schedule(limits={"unroll_iterations": 1, "callee_size": 30}),
     Schedule(eager=False, threshold=3, limits={"recompilations": 0}),
+    Schedule(pin="1"),
+    Schedule(pin="int", eager=False),
 )
 
 
@@ -107,6 +111,12 @@ class Specialize(Candidate):
             background=False, threshold=schedule.threshold, backend=self.backend, seed=self.schedule,
             budget=self._lineiform.Budget(**limits),
         )  # fmt: skip
+        if schedule.pin:
+            pin = self._lineiform.OfType(int) if schedule.pin == "int" else int(schedule.pin)
+            try:
+                root = self._jit.specialize(root, pin)
+            except TypeError:
+                self.counts["roots without a parameter to pin"] += 1
         return self._jit.speedup(root, eager=schedule.eager)
 
     def complaint(self) -> str | None:
@@ -132,6 +142,7 @@ class Reference(Candidate):
 
     name = "reference"
     frames = False
+    shallow = True
 
     def __init__(self, backend: str = "bytecode") -> None:
         super().__init__(backend)

@@ -282,6 +282,7 @@ FEATURES: tuple[str, ...] = (
     "match with an or-pattern",
     "match with as",
     "membership test",
+    "mutation during a call",
     "mutation: __code__",
     "mutation: __defaults__",
     "mutation: __kwdefaults__",

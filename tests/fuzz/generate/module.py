@@ -56,6 +56,7 @@ class Module(Functions):
         self.size = self.c.pick((0, 0, 0, 1, 1, 2))
         self.line_limit = (20, 50, 130)[self.size]
         self.module_names = {}
+        self.module_scope = self.scope
         self.setters: list[str] = []
         self.plain: list[str] = []  # functions without free variables, whose code may be swapped
         self.instances: list[str] = []
@@ -362,6 +363,14 @@ class Module(Functions):
             self.emit(f"    ({kind!r}, {arguments!r}),")
         self.emit("]")
 
+    def mutation_inside(self) -> str | None:
+        """Return a statement for a function body that changes something made before the function."""
+        text = str(self.c.pick(MUTATIONS)(self))
+        name, sign, value = text.partition(" = ")
+        if sign and name.isidentifier():
+            return f"globals()['{name}'] = {value}"
+        return text
+
     def rebind_global(self) -> str:
         self.feature("mutation: global")
         name = self.c.pick(list(self.module_names))
@@ -370,7 +379,9 @@ class Module(Functions):
 
     def rebind_node(self) -> str:
         self.feature("mutation: global function")
-        known = self.scope.of_kind("node")
+        known = self.module_scope.of_kind("node")
+        if not known:
+            return self.rebind_global()
         return f"{known[0]} = lambda x, env: {self.atom('int')}"
 
     def delete_global(self) -> str:

@@ -305,6 +305,20 @@ class Statements(Expressions):
         with self.indented():
             self.emit(f"trace({self.counter_label()}, e{self.counter - 1})")
 
+    def mutate(self, depth: int) -> None:
+        """Change, while the root is being called, something that compiled code may rest on."""
+        text = self.mutation_inside() if self.scope.flavour == "function" else None
+        if text is None:
+            self.call(depth)
+            return
+        self.feature("mutation during a call")
+        self.emit(f"if {self.condition(2)}:")
+        with self.branch():
+            self.emit(text)
+
+    def mutation_inside(self) -> str | None:
+        raise NotImplementedError
+
     def import_(self, depth: int) -> None:
         self.feature("import inside a function")
         line, use = self.c.pick(IMPORTS if self.rarely_wrong() else IMPORTS[:-2])
@@ -345,5 +359,5 @@ class Statements(Expressions):
 S = Statements
 SIMPLE = weighted(
     (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call),
-    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.lifetime), (2, S.maybe_return), (3, S.leave_loop),
+    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.lifetime), (1, S.mutate), (2, S.maybe_return), (3, S.leave_loop),
 )  # fmt: skip
