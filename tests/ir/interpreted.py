@@ -19,7 +19,7 @@ from lineiform.lift.python import lift
 
 def _lift(code: CodeType) -> Function:
     function = lift(code)
-    verify(function)
+    verify(function, exception_state=True)
     return function
 
 

@@ -24,7 +24,7 @@ from tests.ir import programs
 
 def lifted(code: Any) -> Function:
     function = lift(code)
-    verify(function)
+    verify(function, exception_state=True)
     return function
 
 

@@ -63,7 +63,7 @@ GOOD = {
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_good_functions_pass(text: str) -> None:
-    verify(parse_function(text))
+    verify(parse_function(text), exception_state=True)
 
 
 def body(text: str, header: str = "args=1", params: str = "%0") -> str:
@@ -144,6 +144,19 @@ BAD = {
         "%1 = py.build_list\nbr ^1\n^1:\n%2 = py.list_append %1, %0\nbr ^1",
         "its first operand is used later",
     ),
+    "handling at a return": (
+        "%1, %2 = py.push_exc_info %0\nret %0",
+        "returns while an exception is being handled",
+    ),
+    "pop without push": ("py.pop_except %0\nret %0", "no exception is being handled"),
+    "handling on one path": (
+        "%1 = py.truth %0\ncond_br %1, ^1, ^2\n^1:\n%2, %3 = py.push_exc_info %0\nbr ^2\n^2:\nbr ^2",
+        "exceptions are being handled on the way to ^2, elsewhere",
+    ),
+    "left while handling": (
+        "%1, %2 = py.push_exc_info %0\n%3 = py.truth %0\npy.pop_except %1\nret %0",
+        "would leave the function while another one is being handled",
+    ),
     "return type": ("%1 = py.truth %0\nret %1", "operand 0 has type i1, expected obj"),
     "return count": ("ret", "a Python function returns one value"),
 }
@@ -152,7 +165,7 @@ BAD = {
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_each_rule_is_named(text: str, message: str) -> None:
     with pytest.raises(InvalidIR) as caught:
-        verify(parse_function(body(text)))
+        verify(parse_function(body(text)), exception_state=True)
     assert message in str(caught.value)
 
 

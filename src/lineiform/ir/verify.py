@@ -36,21 +36,28 @@ OPERATORS: Final = {
     "py.unary": UNARY_OPERATORS,
 }
 
+_PUSHES: Final = {"py.push_exc_info": 1, "py.pop_except": -1}
+
 VARIABLE_KINDS: Final = frozenset({"local", "cell", "free", "hidden"})
 
 
-def verify(function: Function, allow_unreachable: bool = False) -> None:
+def verify(function: Function, allow_unreachable: bool = False, exception_state: bool = False) -> None:
     """Return when the function is well formed; raise InvalidIR naming block, op and rule when it isn't.
 
     ``allow_unreachable``: tolerate blocks that no path from the entry leads to (between passes).
+    ``exception_state``: check that pushes and pops of the exception being handled nest too.  They do in
+    what comes from a compiler; bytecode made by hand may break this and still run.
     """
-    _Verifier(function, allow_unreachable).run()
+    verifier = _Verifier(function, allow_unreachable)
+    verifier.run()
+    if exception_state:
+        verifier.check_exception_state()
 
 
 def verify_when_asked(function: Function) -> None:
-    """``verify`` when the environment variable ``LINEIFORM_VERIFY`` is set to anything but 0."""
+    """``verify`` everything when the environment variable ``LINEIFORM_VERIFY`` is set to anything but 0."""
     if os.environ.get("LINEIFORM_VERIFY", "0") not in ("", "0"):
-        verify(function)
+        verify(function, exception_state=True)
 
 
 def _is_count(function: Function, op: Op, value: Any) -> bool:
@@ -383,3 +390,36 @@ class _Verifier:
             for op, live in zip(block.ops, liveness.live_after(block), strict=True):
                 if op.spec.effects & THREADS and op.operands[0] in live:
                     self.fail("its first operand is used later; use the result instead", block, op)
+
+    # The exception being handled.
+
+    def check_exception_state(self) -> None:
+        """py.push_exc_info and py.pop_except nest, the same on all paths, and are over when the call is."""
+        depths = {self.function.entry: 0}
+        for block in reverse_postorder(self.function):
+            depth = depths[block]
+            for op in block.ops:
+                if op.handler is not None:
+                    self.reach(depths, block, op, op.handler.block, depth)
+                elif depth and op.may_raise:
+                    self.fail(
+                        "an exception would leave the function while another one is being handled", block, op
+                    )
+                depth += _PUSHES.get(op.name, 0)
+                if depth < 0:
+                    self.fail("no exception is being handled", block, op)
+                if depth and op.name == "ret":
+                    self.fail(
+                        "returns while an exception is being handled; py.pop_except comes first", block, op
+                    )
+                for target in op.targets:
+                    self.reach(depths, block, op, target.block, depth)
+
+    def reach(self, depths: dict[Block, int], block: Block, op: Op, target: Block, depth: int) -> None:
+        if depths.setdefault(target, depth) != depth:
+            name = f"^{self.blocks[target]}"
+            self.fail(
+                f"{depth} exceptions are being handled on the way to {name}, elsewhere {depths[target]}",
+                block,
+                op,
+            )
