@@ -197,3 +197,27 @@ def test_the_process_ends_cleanly_while_the_worker_is_busy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           cwd=pathlib.Path(__file__).resolve().parents[2])
     assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_another_thread_holds_the_lock():
+    jit = make_jit(threshold=10**6)
+    stop = threading.Event()
+
+    def busy():
+        while not stop.is_set():
+            jit.speedup(lambda: 1)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(20):
+                child = os.fork()
+                if child == 0:
+                    os._exit(0 if jit.speedup(lambda: 2)() == 2 else 1)
+                assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()

@@ -449,3 +449,40 @@ def test_unit_of_a_bound_method_and_a_partial():
     assert jit.speedup(Thing().method)(3) == ("unit", 3)
     assert jit.speedup(functools.partial(int, base=2), strict=False)("10") == 2  # a builtin: as it is
     assert jit.speedup(functools.partial(lambda a, b: (a, b), 1))(2) == ("unit", (1, 2))
+
+
+def test_interrupts_while_compiling_belong_to_the_program():
+    jit = make_jit(Compiler(raises=KeyboardInterrupt()), threshold=1)
+    fast = jit.speedup(lambda: 1)
+    assert fast() == 1
+    with pytest.raises(KeyboardInterrupt):
+        fast()
+    jit.compiler.raises = None
+    assert [fast() for _ in range(3)] == [1, 1, 1] and jit.explain(fast).state == "installed"
+
+
+def test_assumptions_are_logged_without_user_code():
+    class Hostile:
+        def __str__(self):
+            raise AssertionError("user code ran")
+
+    jit = make_jit(threshold=0)
+    fast = jit.speedup(lambda: 1)
+    fast()
+    jit.compiler.units[0].assumptions.break_one(Hostile())
+    assert "a Hostile object" in str(jit.explain(fast))
+
+
+def test_the_threshold_is_reached_deep_in_a_recursion():
+    jit = make_jit(threshold=50)
+
+    @jit.speedup
+    def depth(n):
+        return 0 if n == 0 else 1 + depth(n - 1)
+
+    for _ in range(20):
+        with pytest.raises(RecursionError):
+            depth(10**6)
+    for _ in range(1000):
+        assert depth(5) == 5
+    assert jit.explain(depth).state == "installed" and "error" not in jit.stats()["events"]

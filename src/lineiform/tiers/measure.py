@@ -67,9 +67,13 @@ class Measurement:
         if not self._busy.acquire(False):
             nested = self._owner == self._identify()
             return self._callables[self._running if nested else UNIT]
-        self._owner = self._identify()
-        self._running = variant = self._pick()
-        return partial(_timed, self, variant, self._callables[variant], self._clock)
+        try:
+            self._owner = self._identify()
+            self._running = variant = self._pick()
+            return partial(_timed, self, variant, self._callables[variant], self._clock)
+        except BaseException:
+            self._busy.release()
+            raise
 
     def _pick(self) -> int:
         """ORIGINAL or UNIT at random, but neither more than twice as often as needed."""

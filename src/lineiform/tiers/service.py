@@ -7,6 +7,7 @@ error of the compiler out.
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import RLock
 from time import perf_counter, perf_counter_ns
@@ -55,6 +56,7 @@ class CompileService:
         self._compiler: Any = None
         self._worker: Worker | None = None
         self._watches_tracers = False
+        _services.add(self)
 
     def use(self, *, compiler: Any = None, clock: Callable[[], int] | None = None) -> None:
         """Put another compiler (an object with `compile_callable`) or clock (nanoseconds) in place."""
@@ -206,6 +208,36 @@ class CompileService:
         import traceback
 
         self.events.add("error", subject, detail="".join(traceback.format_exception(error)))
+
+
+# -- forks ---------------------------------------------------------------------------------------------------
+
+_services: WeakSet[CompileService] = WeakSet()
+
+
+def _before_fork() -> None:
+    """End the workers, then take the locks, so that the child finds both in a known state."""
+    for service in list(_services):
+        if service._worker is not None:
+            service._worker.pause()
+    for service in list(_services):
+        service.lock.acquire()
+        _locked.append(service)
+
+
+def _after_fork(in_child: bool) -> None:
+    while _locked:
+        service = _locked.pop()
+        service.lock.release()
+        if service._worker is not None:
+            (service._worker.resume_in_child if in_child else service._worker.resume)()
+
+
+_locked: list[CompileService] = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=lambda: _after_fork(False),
+                        after_in_child=lambda: _after_fork(True))
 
 
 def has_loop(original: Any) -> bool:

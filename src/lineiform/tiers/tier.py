@@ -100,6 +100,8 @@ class Tier:
             unit = self.unit
             if self.state == INSTALLED and unit is not None:
                 return unit.function
+        except RecursionError:  # the program is deep in a recursion: decide later
+            self.counter[0] = CALLS_WHILE_TRACED
         except Exception as error:
             self.jit.report_error(self.label, error)
             self.give_up("internal-error", type(error).__name__)
@@ -155,6 +157,11 @@ class Tier:
         except Exception as error:
             self.jit.report_error(self.label, error)
             self.give_up("internal-error", f"{type(error).__name__}: {error}")
+        except BaseException:  # KeyboardInterrupt and the like belong to the program
+            with self.jit.lock:
+                self.state, self.reason = COUNTING, "not-called-enough"
+                self.count(self.jit.calls_before_compiling(self.original))
+            raise
         else:
             self.install(unit)
 
@@ -178,16 +185,17 @@ class Tier:
             if tier is not None and known is not None:
                 tier.invalidate(known, assumption)
 
+        self.unit = unit
+        unit.assumptions.subscribe(broken)  # without the lock: they have locks of their own
+        failed = unit.assumptions.revalidate()
         with self.jit.lock:
-            self.unit = unit
-            unit.assumptions.subscribe(broken)
-            failed = unit.assumptions.revalidate()
             if self.unit is not unit:  # broken while subscribing
                 return
             if failed:
                 self.unit = None
-                self.jit.events.add("stale", self.label, assumption=str(failed[0]))
-                self._back_off(str(failed[0]))
+                what = in_words(failed[0])
+                self.jit.events.add("stale", self.label, assumption=what)
+                self._back_off(what)
                 return
             self.reason, self.detail, self.position = "", "", None
             self.jit.events.add("install", self.label)
@@ -263,8 +271,9 @@ class Tier:
                 return
             self.unit = None
             self.measurement = None
-            self.jit.events.add("invalidate", self.label, assumption=str(assumption))
-            self._back_off(str(assumption))
+            what = in_words(assumption)
+            self.jit.events.add("invalidate", self.label, assumption=what)
+            self._back_off(what)
         self.jit.forget(self)
 
     def _back_off(self, what: str) -> None:
@@ -337,6 +346,15 @@ class Tier:
             "unit_ns": self.medians[1] if self.medians else None,
             "unit": unit,
         }
+
+
+def in_words(assumption: Any) -> str:
+    """An assumption for the log; runs no `__str__` of the program."""
+    if isinstance(assumption, (FunctionType, MethodType)):
+        return describe(assumption)
+    kind = type(assumption)
+    ours = kind is str or str(kind.__dict__.get("__module__", "")).startswith("lineiform")
+    return str(assumption) if ours else f"a {kind.__name__} object"
 
 
 def start(jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> Entry:

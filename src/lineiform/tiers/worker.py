@@ -1,14 +1,13 @@
 """The background worker: one thread that compiles what waits in the queue.
 
-Decides when the thread lives: it starts with the first job, ends when it has been idle for a moment, and
-ends before a fork (a thread that stays alive makes `os.fork` warn, and does not exist in the
-child).  Relies on the jobs never raising.  Never holds its lock while a job runs.
+Decides when the thread lives: it starts with the first job, ends when it has been idle for a moment, and ends
+before a fork (a thread that stays alive makes `os.fork` warn, and does not exist in the child).  Relies on the
+jobs never raising, and on the service calling it around a fork.  Never holds its lock while a job runs.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import weakref
 from collections import deque
@@ -123,7 +122,4 @@ def _each(action: Callable[[Worker], None]) -> Callable[[], None]:
     return act
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_each(Worker.pause), after_in_parent=_each(Worker.resume),
-                        after_in_child=_each(Worker.resume_in_child))
 atexit.register(_each(Worker.stop))
