@@ -159,12 +159,17 @@ def show_summary(run: Run) -> bool:
         print(f"    refused {count:5}  {reason}")
     if broken:
         print(f"fail without the transform too: {', '.join(sorted(broken))}")
-    for test, why in sorted(expected.items()):
-        print(f"known: {test}: {why}")
+    for (test, why), count in sorted(grouped(expected).items()):
+        print(f"known: {test} ({count}): {why}")
     if run.not_run:
         print(f"not run, the time was up ({len(run.not_run)}): {', '.join(sorted(run.not_run))}")
     print(f"DIFFERENCES in {len(differing)}: {', '.join(differing)}" if differing else "no differences")
     return not differing and not errors
+
+
+def grouped(expected: dict[str, str]) -> Counter[tuple[str, str]]:
+    """How often each known reason was met in each test class."""
+    return Counter((test.rpartition(".")[0], why) for test, why in expected.items())
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
