@@ -88,6 +88,18 @@ def test_a_compiler_without_stack_is_asked_again_a_few_times():
     assert jit.compiler.compiled == 3 and jit.explain(fast).reason == "stack-too-deep"
 
 
+def test_assumptions_that_fail_to_tell():
+    class Broken(Compiler):
+        def compile_callable(self, target, *, options):
+            unit = super().compile_callable(target, options=options)
+            unit.assumptions.revalidate = lambda: 1 / 0
+            return unit
+
+    jit = make_jit(Broken(tagged), threshold=0)
+    fast = jit.speedup(lambda: 1)
+    assert fast() == 1 == fast() and jit.explain(fast).reason == "internal-error"
+
+
 def test_a_compiler_that_gives_nonsense():
     class Nonsense:
         def compile_callable(self, target, *, options):

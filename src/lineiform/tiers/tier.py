@@ -147,7 +147,7 @@ class Tier:
                 return
             self.state = COMPILING
         try:
-            unit = self.jit.compile_unit(self)
+            self.install(self.jit.compile_unit(self))
         except NotCompiled as why:
             self.give_up(why.reason, why.detail, why.position)
         except RecursionError:
@@ -162,8 +162,6 @@ class Tier:
                 self.state, self.reason = COUNTING, "not-called-enough"
                 self.count(self.jit.calls_before_compiling(self.original))
             raise
-        else:
-            self.install(unit)
 
     def _stack_was_too_deep(self) -> None:
         """The caller may have been deep in a recursion of its own: try again a few times."""
@@ -180,7 +178,7 @@ class Tier:
         watcher = ref(self)
         key = ref(unit)
 
-        def broken(assumption: Any) -> None:
+        def broken(assumption: Any = "an assumption") -> None:
             tier, known = watcher(), key()
             if tier is not None and known is not None:
                 tier.invalidate(known, assumption)

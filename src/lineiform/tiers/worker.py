@@ -1,8 +1,9 @@
 """The background worker: one thread that compiles what waits in the queue.
 
-Decides when the thread lives: it starts with the first job, ends when it has been idle for a moment, and ends
-before a fork (a thread that stays alive makes `os.fork` warn, and does not exist in the child).  Relies on the
-jobs never raising, and on the service calling it around a fork.  Never holds its lock while a job runs.
+Decides when the thread lives: it starts with the first job, ends when it has been idle for a moment, and
+ends before a fork (a thread that stays alive makes `os.fork` warn, and does not exist in the child).  Relies
+on the jobs never raising, and on the service calling it around a fork.  Never holds its lock while a job
+runs.
 """
 
 from __future__ import annotations
