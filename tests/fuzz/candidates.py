@@ -27,6 +27,7 @@ class Candidate:
         self.schedule = 0  # which row of the candidate's schedules is in force; follows from the program seed
 
     schedules = 1
+    late_deaths = False  # may hold objects that CPython lets die between calls until the next call
     shallow = False  # runs out of stack earlier than CPython
 
     def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
@@ -94,6 +95,7 @@ class Specialize(Candidate):
 
     name = "specialize"
     frames = False
+    late_deaths = True
     teardown = False
     schedules = len(SCHEDULES)
 

@@ -53,18 +53,23 @@ def compile_program(source: str | ast.Module) -> types.CodeType:
 
 
 def observe(
-    code: types.CodeType, wrap: Wrap | None = None, frames: bool = False, teardown: bool = True
+    code: types.CodeType,
+    wrap: Wrap | None = None,
+    frames: bool = False,
+    teardown: bool = True,
+    patience: float = PATIENCE,
 ) -> list[Any]:
     """Run compiled code; return the observation.
 
     `wrap(root, namespace)` gives the callable to call in the place of `root`; `frames` has `trace` compare
-    the caller's name and line; `teardown` compares which objects die when the module goes away.
+    the caller's name and line; `teardown` compares which objects die when the module goes away; after
+    `patience` seconds the run is cut off.
     """
     names = namespace()
     seen: list[Any] = []
     STATE.begin(frames)
     try:
-        with alarm(PATIENCE):
+        with alarm(patience):
             _drive(code, names, wrap, seen)
     except TimedOut:
         seen.append(("did not end",))

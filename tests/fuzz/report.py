@@ -23,7 +23,7 @@ def shrunk(mismatch: Mismatch, candidate: Candidate, seconds: float) -> Mismatch
 
     def failing(source: str) -> bool:
         nonlocal best
-        found = check(source, candidate)
+        found = check(source, candidate, patience=3.0)
         if found is None or found.kind != mismatch.kind or _class(found) != _class(mismatch):
             return False
         found.seed = mismatch.seed

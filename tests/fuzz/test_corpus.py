@@ -22,6 +22,7 @@ def test_program_of_the_corpus(path: Path, mode: str) -> None:
     candidate = candidates.make(mode, "bytecode")
     source = path.read_text("utf-8")
     with quiet_collector():
-        for candidate.schedule in range(candidate.schedules):
+        for schedule in range(candidate.schedules):
+            candidate.schedule = schedule
             mismatch = engine.check(source, candidate)
             assert mismatch is None, report.show(mismatch, mode)

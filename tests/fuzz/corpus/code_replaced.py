@@ -1,3 +1,4 @@
+# ruff: noqa
 # A replaced __code__ of the root, or of a function that it calls, is seen at the next call.
 def helper(x, env):
     pass

@@ -1,3 +1,4 @@
+# ruff: noqa
 # The variable of an inlined comprehension is unbound before and after, also the second time round.
 def root(x, env):
     n = 3

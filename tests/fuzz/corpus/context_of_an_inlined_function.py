@@ -1,3 +1,4 @@
+# ruff: noqa
 # The traceback of a context shows the function that raised it, inlined or not.
 G4 = {}
 class Shape6:

@@ -1,3 +1,4 @@
+# ruff: noqa
 # Specialising a rule with a dict comprehension of constants once crashed the interpreter.
 G3 = 1
 def make(c, a):

@@ -1,3 +1,4 @@
+# ruff: noqa
 # An exception and what its traceback reaches die when the exception leaves, not later.
 def first(kept):
     try:

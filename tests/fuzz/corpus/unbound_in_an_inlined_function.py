@@ -1,3 +1,4 @@
+# ruff: noqa
 # The error for an unbound local of an inlined function names the user's variable.
 def node11(x, env):
     v15 = v15

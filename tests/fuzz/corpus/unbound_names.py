@@ -1,3 +1,4 @@
+# ruff: noqa
 # The error for an unbound local names the variable that was read, not another unbound one.
 def first(x, env):
     match x:

@@ -1,3 +1,4 @@
+# ruff: noqa
 # Lowering once read a frame slot before it was written: two managers and a branch inside.
 G3 = [1, 2]
 def root(x, env):

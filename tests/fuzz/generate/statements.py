@@ -359,5 +359,6 @@ class Statements(Expressions):
 S = Statements
 SIMPLE = weighted(
     (8, S.assign), (4, S.augment), (3, S.unpack), (3, S.delete), (4, S.store), (6, S.call),
-    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.lifetime), (1, S.mutate), (2, S.maybe_return), (3, S.leave_loop),
+    (2, S.maybe_raise), (1, S.assert_), (2, S.probe), (2, S.lifetime), (1, S.mutate),
+    (2, S.maybe_return), (3, S.leave_loop),
 )  # fmt: skip
