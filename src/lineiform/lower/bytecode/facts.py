@@ -304,12 +304,22 @@ class Facts:
                 state[op.attributes["var"]] = UNBOUND
                 last_block = None
             elif name == "py.check_bound":
-                rename(state, self.of(op.operands[0]), op.results[0])
+                variable = self.variable_to_check(state, op)
+                if variable is not None:
+                    state[variable] = op.results[0]
                 last_block = None
             for target in op.targets:
                 if self._flow(state, op, target, contents):
                     reached.append(target.block)
         return reached
+
+    def variable_to_check(self, contents: Contents, op: Op) -> int | None:
+        """The variable that ``py.check_bound`` looks at: one that holds the value, by preference the one
+        that its error message names."""
+        value, name = self.of(op.operands[0]), op.attributes["name"]
+        holding = [n for n, held in enumerate(contents) if held is value]
+        variables = self.function.variables
+        return next((n for n in holding if variables[n].name == name), holding[0] if holding else None)
 
     def _flow(self, state: Contents, op: Op, target: Target, contents: dict[Block, Contents]) -> bool:
         arriving = list(state)
@@ -345,13 +355,6 @@ class Facts:
                     found.add(param)
                     pending.append(param)
         return found
-
-
-def rename(contents: Contents, value: Held, checked: Value) -> None:
-    """A variable was found to be bound: what it holds is known by the check's result from now on."""
-    for number, held in enumerate(contents):
-        if held is value:
-            contents[number] = checked
 
 
 def visiting_order(function: Function) -> list[Block]:

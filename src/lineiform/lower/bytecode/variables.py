@@ -10,7 +10,7 @@ from __future__ import annotations
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Op
 from lineiform.lower.bytecode.edges import Edges
-from lineiform.lower.bytecode.facts import UNBOUND, Held, Marker, rename
+from lineiform.lower.bytecode.facts import UNBOUND, Held, Marker
 from lineiform.lower.bytecode.machine import Conflict, constant_of, is_constant
 from lineiform.lower.bytecode.planning import Plan
 from lineiform.lower.bytecode.target import TARGET
@@ -78,13 +78,13 @@ class Variables(Edges):
 
     def write_check_bound(self, op: Op) -> None:
         """The check loads the variable; the copy stays on the stack when the plan says who wants it."""
-        value, result = self.facts.of(op.operands[0]), op.results[0]
-        variable = next((n for n, held in enumerate(self.contents) if held is value), None)
+        result = op.results[0]
+        variable = self.facts.variable_to_check(self.contents, op)
         if variable is None:
             raise NotCompiled("operand-order", f"{self.facts.function.name}: no variable left to check")
         region = self.region(op, 0)
         self.emit("LOAD_FAST_CHECK" if TARGET.checked_fast else "LOAD_FAST", variable, region)
-        rename(self.contents, value, result)
+        self.contents[variable] = result
         owner = self.plan.claimed.get(self.index)
         if owner is not None and result not in self.forced:
             self.push(result, 1, owner)
