@@ -52,6 +52,8 @@ class _Consuming:
         self.block = Block()
         self.states: list[Value] = []
         self.extra: list[Value] = []
+        self.bound = sorted({op.attributes["var"] for op in function.ops() if op.spec.name == "py.bind"})
+        self.failing: Block | None = None
 
     def run(self) -> Function:
         function = self.function
@@ -107,14 +109,33 @@ class _Consuming:
     def _rewrite(self, op: Op, consumer: Consumer, needing: set[Block]) -> None:
         name = op.spec.name
         if name == "py.yield":
+            self.failing = self._failed() if self.bound else None
             self.states = consumer.step(self, op.operands[0], self.states)
+            self.failing = None
         elif name == "ret":
+            self._close(self.block)
+            self.failing = None
             consumer.finish(self, self.states)
         else:
             for target in op.edges():
                 if target.block in needing:
                     target.args.extend(self.states)
             self.block.ops.append(op)
+
+    def _close(self, block: Block) -> None:
+        """The generator's variables go before the consumer goes on."""
+        for variable in self.bound:
+            block.append("py.kill", (), scope=CONSUMER, var=variable)
+
+    def _failed(self) -> Block:
+        """Where an exception of the consumer itself leads: it closes the generator."""
+        block = Block(1)
+        block.cold = True
+        exception = block.add_param()
+        self._close(block)
+        block.append("py.reraise", [exception], scope=CONSUMER)
+        self.blocks.append(block)
+        return block
 
     # What the consumers' rows are written with
 
@@ -132,6 +153,8 @@ class _Consuming:
         self, name: str, operands: Sequence[Value] = (), targets: Sequence[Target] = (), **attributes: Any
     ) -> Op:
         op = Op(OPS[name], operands, attributes, targets, None, None, CONSUMER)
+        if self.failing is not None and op.spec.effects & RAISES:
+            op.handler = Target(self.failing)
         self.block.ops.append(op)
         return op
 
