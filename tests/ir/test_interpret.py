@@ -266,6 +266,34 @@ def test_inlined_scopes_have_traceback_entries_of_their_own() -> None:
     assert entries[-2:] == [("lifetimes", 7), ("loops", 12)]
 
 
+def test_an_inlined_handler_keeps_outer_functions_out_of_the_traceback() -> None:
+    text = """
+    func @f args=1 {
+      scope 0 code=<#0 outer>
+      scope 1 parent=0 code=<#1 inner> at 7
+    ^0(%0):
+      %1 = py.subscr %0, %0 !^1 at 12 in 1
+      ret %1
+    ^1(%2) catches 1:
+      %3, %4 = py.push_exc_info %2 in 1
+      %5 = py.load_attr %4 {name=__traceback__} in 1
+      %6 = py.load_attr %5 {name=tb_next} in 1
+      %7 = py.truth %6 in 1
+      py.pop_except %3 in 1
+      cond_br %7, ^2, ^3 in 1
+    ^2:
+      unreachable
+    ^3:
+      py.reraise %4 !^4 at 13 in 1
+    ^4(%8) catches 1:
+      %9 = py.load_attr %8 {name=__traceback__}
+      ret %9
+    }"""
+    function = parse_function(text, [programs.lifetimes.__code__, programs.loops.__code__])
+    entries = traceback.extract_tb(interpret(function, (), {}, None, [3]))
+    assert [(entry.name, entry.lineno) for entry in entries] == [("lifetimes", 7), ("loops", 12)]
+
+
 def test_values_die_at_their_last_use() -> None:
     text = """
     func @f args=1 {

@@ -101,7 +101,8 @@ def interpret_tree(
 def interpreted_code(function: Function, code: CodeType) -> CodeType:
     """Code that can stand in the place of ``code`` and runs ``function`` in the interpreter.
 
-    Its constants hold a Python function, so it can't be marshalled.
+    Parameters and free variables are those of ``function``, everything else that can be seen of the code is
+    taken from ``code``.  Its constants hold a Python function, so it can't be marshalled.
     """
     program: Program | None = None
 
@@ -113,16 +114,17 @@ def interpreted_code(function: Function, code: CodeType) -> CodeType:
         del frame
         return activation.call(arguments)
 
-    return _trampoline(code, function.signature, run)
+    return _trampoline(function, code, run)
 
 
-def _trampoline(code: CodeType, signature: Signature, run: Callable[..., Any]) -> CodeType:
-    """Code with the parameters of ``code`` that passes them to ``run`` in a list and lets go of them.
+def _trampoline(function: Function, code: CodeType, run: Callable[..., Any]) -> CodeType:
+    """Code with the parameters of ``function`` that passes them to ``run`` in a list and lets go of them.
 
     A bare ``raise`` makes no traceback entry, so the frame of this code stays out of the traceback.
     """
+    signature = function.signature
     params = [f"p{n}" for n in range(signature.total)]
-    cells = [f"c{n:06}" for n in range(len(code.co_freevars))]  # in order of their names, as CPython has them
+    cells = [f"c{n:06}" for n in range(function.free_count)]  # in order of their names, as CPython has them
     listed = ", ".join(params)
     docstring = _docstring(code)
     source = f"""
@@ -149,14 +151,23 @@ def make({", ".join(cells)}):
     factory = next(c for c in module.co_consts if isinstance(c, CodeType))
     inner = next(c for c in factory.co_consts if isinstance(c, CodeType))
     return inner.replace(
-        co_varnames=(*code.co_varnames[: signature.total], MARK, _RUN),
-        co_freevars=code.co_freevars,
+        co_varnames=(*_parameter_names(function), MARK, _RUN),
+        co_freevars=code.co_freevars[len(code.co_freevars) - len(cells) :],
         co_consts=tuple(constants.get(c, c) if isinstance(c, str) else c for c in inner.co_consts),
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_firstlineno=code.co_firstlineno,
         co_flags=inner.co_flags | code.co_flags & FUTURES,
     )
+
+
+def _parameter_names(function: Function) -> list[str]:
+    """The names by which arguments are passed: those of the variables that the parameters stand for."""
+    variables = function.variables
+    return [
+        f".{n}" if param.variable is None else variables[param.variable].name
+        for n, param in enumerate(function.entry.params)
+    ]
 
 
 def _strip_active() -> None:

@@ -257,9 +257,10 @@ class Activation:
                 raised = error
             if raised is not None:
                 strip_interpreter(raised)
-                self.add_entries(raised, op)
+                self.add_entries(raised, op, True)
             elif isinstance(result, Raise):
                 raised = result.exception
+                self.add_entries(raised, op, False)
             elif isinstance(result, Jump):
                 block, index = self.enter(result.target, result.supplied), 0
                 continue
@@ -340,13 +341,23 @@ class Activation:
         supplied = (exception,) if handler.block.catches == 1 else (-1, exception)
         return self.enter(handler, supplied)
 
-    def add_entries(self, exception: BaseException, op: Op) -> None:
-        """A traceback entry for each function that the op stands in, the innermost first."""
+    def add_entries(self, exception: BaseException, op: Op, own: bool) -> None:
+        """A traceback entry for each function that the exception leaves or is handled in, innermost first.
+
+        ``own``: also for the one that the op stands in.
+        """
+        scopes = self.function.scopes
         scope_index: int | None = op.scope
-        position = op.position
+        chain: list[int] = []
         while scope_index is not None:
-            scope = self.function.scopes[scope_index]
-            if scope.code is not None:
+            chain.append(scope_index)
+            scope_index = scopes[scope_index].parent
+        handled_in = op.handler.block.ops[0].scope if op.handler is not None else 0
+        last = chain.index(handled_in) if handled_in in chain else len(chain) - 1
+        position = op.position
+        for scope_index in chain[: last + 1]:
+            scope = scopes[scope_index]
+            if scope.code is not None and (own or scope_index != op.scope):
                 line = position[0] if position is not None else None
                 add_entry(
                     exception,
@@ -354,7 +365,7 @@ class Activation:
                     scope.code.co_firstlineno if line is None else line,
                     self.program.offset(scope_index, scope.code, position),
                 )
-            scope_index, position = scope.parent, scope.call_position
+            position = scope.call_position
 
     def frame(self, scope_index: int, code: CodeType) -> FrameType:
         """A frame object for one scope.  It keeps the callers' frames alive, as ``f_back`` does."""
