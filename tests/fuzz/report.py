@@ -72,9 +72,9 @@ def write(mismatch: Mismatch, mode: str, folder: Path = CORPUS) -> Path:
     return path
 
 
-def schedule_of(source: str, seed: int | None) -> int:
-    """Return the schedule that a reproduction file asks for, or the one that follows from the seed."""
+def schedule_of(source: str, seed: int | None) -> int | None:
+    """Return the schedule that a reproduction file asks for, or what follows from the seed, if any."""
     for line in source.splitlines()[:4]:
         if line.startswith("# schedule: "):
             return int(line.rpartition(" ")[2])
-    return seed or 0
+    return seed

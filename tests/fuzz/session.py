@@ -135,7 +135,7 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
     if options.show:
         print(source)
     candidate = candidates.make(options.mode, options.backend)
-    candidate.schedule = report.schedule_of(source, options.program) % candidate.schedules
+    candidate.schedule = (report.schedule_of(source, options.program) or 0) % candidate.schedules
     with quiet_collector():
         mismatch = engine.check(source, candidate)
         if mismatch is None:
