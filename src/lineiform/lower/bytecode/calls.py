@@ -87,6 +87,26 @@ class Calls(Variables):
         self.drop(count)
         self.push(op.results[0], 2)
 
+    def write_load_method(self, op: Op) -> None:
+        """The function alone; LOAD_FAST_CHECK raises when the attribute is not a method of the object."""
+        self.arrange([(self.facts.of(op.operands[0]), 1)])
+        region = self.region(op, 1)
+        name = self.frame.name(op.attributes["name"])
+        first, second = self.frame.scratch(0), self.frame.scratch(1)
+        if TARGET.attr_method_bit:
+            self.emit("LOAD_ATTR", name << 1 | 1, region)
+        else:
+            self.emit("LOAD_METHOD", name, region)
+        self.emit("STORE_FAST", first)
+        if TARGET.null_first:  # NULL and the attribute, or the function and the object
+            self.emit("STORE_FAST", second)
+            self.emit("LOAD_FAST_CHECK" if TARGET.checked_fast else "LOAD_FAST", second, region)
+        else:  # the attribute and NULL, or the function and the object
+            self.emit("LOAD_FAST_CHECK", first, region)
+            self.emit("POP_TOP")
+        self.drop(1)
+        self.push_results(op)
+
     def write_dict_merge(self, op: Op) -> None:
         """DICT_MERGE looks for the callee below the dict, to name it in an error message."""
         target, mapping, callee = (self.facts.of(operand) for operand in op.operands)

@@ -189,7 +189,9 @@ class Edges(Machine):
         params: dict[Held, list[Value]] = {}
         for param, argument in waiting:
             params.setdefault(argument, []).append(param)
-        unneeded = set() if block in self.lean else set(self.facts.unwound(op))
+        unneeded: dict[Held, Value] = {}
+        if block not in self.lean:
+            unneeded = {argument: param for param, argument in self.facts.unwound(op)}
         layout: list[Wanted] = []
         size = 0
         for item in self.stack[: len(self.stack) - consumed]:
@@ -203,10 +205,11 @@ class Edges(Machine):
                 needed.discard(value)
                 layout.append((value, item.width))
                 size = len(layout)
+            elif own and value in unneeded:
+                layout.append((unneeded.pop(value), item.width))
+                size = len(layout)
             else:
                 layout.append((self._garbage(item), item.width))
-                if own and value in unneeded:
-                    size = len(layout)
         if needed or params:
             raise Conflict(needed | {param for rest in params.values() for param in rest})
         return layout[:size]
@@ -223,7 +226,8 @@ class Edges(Machine):
         """The stack must look as the first edge to the handler decided; reorder it if need be."""
         if self._matches(block, layout, arguments, consumed):
             return
-        garbage = any(isinstance(value, Marker) for value, _ in layout)
+        idle = self.facts.idle
+        garbage = any(isinstance(value, Marker) or value in idle for value, _ in layout)
         if garbage and block not in self.lean:
             raise Conflict(lean=[block])
         if garbage or not self._reorder_below(layout, arguments, consumed):
@@ -232,15 +236,17 @@ class Edges(Machine):
     def _matches(
         self, block: Block, layout: list[Wanted], arguments: dict[Held, Held], consumed: int
     ) -> bool:
-        stack = self.stack
+        stack, idle = self.stack, self.facts.idle
         if len(layout) > len(stack) - consumed:
             return False
         for (value, width), item in zip(layout, stack, strict=False):
             if item.width != width:
                 return False
-            if value is GARBAGE:
+            if value is GARBAGE or (value in idle and value not in self.facts.maybe_unbound):
                 if self._garbage(item) is not GARBAGE:
                     return False
+            elif value in idle:
+                continue
             elif value is not GARBAGE_OR_NULL and (
                 item.owner >= 0 or item.value is not arguments.get(value, value)
             ):

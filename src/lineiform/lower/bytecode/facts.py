@@ -94,15 +94,15 @@ class Facts:
             if param not in idle and param not in rep:
                 yield param, rep.get(argument, argument)
 
-    def unwound(self, op: Op) -> Iterator[Held]:
-        """What lies on the stack when a handler is entered and lives until the handler is left, although
-        the handler does not use it."""
+    def unwound(self, op: Op) -> Iterator[tuple[Value, Held]]:
+        """Parameter and argument of what lies on the stack when a handler is entered and lives until the
+        handler is left, although the handler does not use it."""
         target, rep, idle = op.handler, self.rep, self.idle
         if target is not None:
             block = target.block
             for param, argument in zip(block.params[block.catches :], target.args, strict=True):
                 if param in idle and param.variable is None:
-                    yield rep.get(argument, argument)
+                    yield param, rep.get(argument, argument)
 
     # -- which values are one ------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Facts:
                     found = number.get(argument)
                     if found is not None:
                         mask |= 1 << found
-            for argument in self.unwound(op):
+            for _, argument in self.unwound(op):
                 found = number.get(argument)
                 if found is not None:
                     mask |= 1 << found
@@ -250,7 +250,7 @@ class Facts:
                 handlers[op.handler.block] = index
                 for _, argument in self.arguments(op, op.handler):
                     last[argument] = 2 * index + 1
-                for argument in self.unwound(op):
+                for _, argument in self.unwound(op):
                     last[argument] = 2 * index + 1
             for target in op.targets:
                 for _, argument in self.arguments(op, target):
@@ -347,6 +347,9 @@ class Facts:
             for edge in edges:
                 for param, argument in self.arguments(edge.op, edge.target):
                     feeds.setdefault(argument, []).append(param)
+                if edge.target is edge.op.handler:
+                    for param, argument in self.unwound(edge.op):
+                        feeds.setdefault(argument, []).append(param)
         found: set[Held] = {UNBOUND}
         pending: list[Held] = [UNBOUND]
         while pending:

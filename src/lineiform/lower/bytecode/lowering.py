@@ -192,6 +192,7 @@ class Writer(Calls):
             item.width == 1
             and item.owner < 0
             and item.value not in _KEPT
+            and item.value not in self.facts.idle  # it goes when the stack is unwound
             and item.value not in self.facts.maybe_unbound
             and self.last_use.get(item.value, -1) <= self.now
         )
@@ -507,6 +508,7 @@ SPECIAL: dict[str, Callable[[Writer, Op], None]] = {
     "py.load_cell": Writer.write_load_cell,
     "py.store_cell": Writer.write_store_cell,
     "py.delete_cell": Writer.write_delete_cell,
+    "py.load_method": Writer.write_load_method,
     "py.call": Writer.write_call,
     "py.call_ex": Writer.write_call_ex,
     "py.dict_merge": Writer.write_dict_merge,

@@ -128,14 +128,13 @@ class Machine:
 
     def variable_of(self, value: Held) -> int | None:
         """A variable that holds ``value`` here."""
-        hint = getattr(value, "variable", None)
         contents = self.contents
+        if value not in contents:
+            return None
+        hint = getattr(value, "variable", None)
         if hint is not None and contents[hint] is value:
             return int(hint)
-        for number, held in enumerate(contents):
-            if held is value:
-                return number
-        return None
+        return contents.index(value)
 
     def is_leaf(self, value: Held) -> bool:
         """Can be loaded at any time without the stack."""
@@ -175,7 +174,11 @@ class Machine:
         elif isinstance(value, Marker):
             self.emit(TARGET.closure_load, self.free_slot(value))
         elif is_constant(value):
-            self.emit("LOAD_CONST", self.frame.constant(constant_of(value)))
+            variable = self.variable_of(value)  # who looks at frames may have written to it
+            if variable is not None:
+                self.emit("LOAD_FAST", variable)
+            else:
+                self.emit("LOAD_CONST", self.frame.constant(constant_of(value)))
         elif value in self.in_slots:
             self._load_slot(value, last)
         else:

@@ -152,7 +152,8 @@ def _plan_op(
     position = index
     pushes: list[tuple[int, Early]] = []
     is_call = op.spec.name in CALLS
-    for number in range(len(op.operands) - 1, -1, -1):
+    count = len(op.operands) - (op.spec.name == "py.dict_merge")  # its callee lies further down
+    for number in range(count - 1, -1, -1):
         value = facts.of(op.operands[number])
         callee = is_call and number == 0
         where = defined.get(value)
