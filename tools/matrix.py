@@ -21,12 +21,25 @@ NEWEST_FIRST = tuple(reversed(VERSIONS))
 EXTRAS = "test,bench"
 
 # The wall-clock plan of `make test`, in seconds.  Lint and pytest take what they need; what is then left of
-# TOTAL (or `--minutes`) is shared by the versions, at most FUZZ and ROUNDTRIP for each of them.
+# TOTAL (or `--minutes`) is shared by the versions and the samples, at most the time below for each, at least
+# LEAST.
 TOTAL = 17 * 60
-FUZZ = 40
-ROUNDTRIP = 200
-ROUNDTRIP_OVERRUN = 30
 LEAST = 15
+
+
+class Sample:
+    """A check that may run for any time: `command` after `-m`, for `seconds`, of which it may need `overrun`
+    to end what it has begun; `needs_tests`: only on a Python with its own test package."""
+
+    def __init__(self, name, command, seconds, overrun, needs_tests):
+        self.name, self.command, self.seconds, self.overrun = name, command, seconds, overrun
+        self.needs_tests = needs_tests
+
+
+FUZZING = Sample("fuzzing", ["tests.fuzz", "--mode", "all"], 40, 0, False)
+ROUND_TRIP = Sample("round trip", ["tests.roundtrip"], 140, 20, True)
+SPECIALIZED = Sample("specialised", ["tests.roundtrip", "--mode", "specialize"], 60, 20, True)
+SAMPLES = (FUZZING, ROUND_TRIP, SPECIALIZED)
 
 # A candidate must be a CPython with threads under the GIL, be able to make virtual environments, and tell
 # whether it carries its own regression tests (distributions often leave them out).
@@ -198,29 +211,20 @@ def test(options):
             results.note("pytest " + version, run([binaries[version], "-m", "pytest", "-q"]))
         else:
             results.skip("pytest " + version, "not found, not tested")
-    plan = [(sample, version) for version in NEWEST_FIRST if version in found
-            for sample in (fuzz_one, trip_one)]
+    plan = [(sample, version) for version in NEWEST_FIRST if version in found for sample in SAMPLES]
     for index, (sample, version) in enumerate(plan):
         left = options.minutes * 60 - (time.monotonic() - started)
-        weight = [FUZZ if s is fuzz_one else ROUNDTRIP for s, _ in plan[index:]]
-        seconds = min(weight[0], int(left * weight[0] / sum(weight)))
-        sample(results, found[version], binaries[version], max(seconds, LEAST))
+        share = sample.seconds / sum(later.seconds for later, _ in plan[index:])
+        seconds = max(LEAST, int(min(sample.seconds, left * share)) - sample.overrun)
+        take(sample, results, found[version], binaries[version], "--seconds", seconds, "--seed", 1)
     return results.tell()
 
 
-def fuzz_one(results, python, binary, seconds):
-    name = "fuzzing " + python.version
-    if not (ROOT / "tests" / "fuzz" / "__main__.py").exists():
-        return results.skip(name, "no tests/fuzz")
-    results.note(name, run([binary, "-m", "tests.fuzz", "--seconds", seconds]))
-
-
-def trip_one(results, python, binary, seconds=None):
-    name = "round trip " + python.version
-    if not python.has_tests:
+def take(sample, results, python, binary, *more):
+    name = f"{sample.name} {python.version}"
+    if sample.needs_tests and not python.has_tests:
         return results.skip(name, "no test package")
-    limit = [] if seconds is None else ["--seconds", max(LEAST, seconds - ROUNDTRIP_OVERRUN)]
-    results.note(name, run([binary, "-m", "tests.roundtrip", *limit]))
+    results.note(name, run([binary, "-m", *sample.command, *more]))
 
 
 def each(options, check):
@@ -231,14 +235,18 @@ def each(options, check):
 
 
 def roundtrip(options):
-    """The whole standard library round trip, on every version found."""
-    return each(options, trip_one)
+    """The whole standard library round trip, on every version found, without and with specialisation."""
+    def both(*where):
+        take(ROUND_TRIP, *where)
+        take(SPECIALIZED, *where)
+
+    return each(options, both)
 
 
 def fuzz(options):
     """Differential fuzzing for `--seconds`, shared by the versions found."""
     share = max(1, options.seconds // len(pythons() or [0]))
-    return each(options, lambda *words: fuzz_one(*words, share))
+    return each(options, lambda *where: take(FUZZING, *where, "--seconds", share))
 
 
 def bench(options):
