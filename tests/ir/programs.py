@@ -449,7 +449,20 @@ def spoilt_keywords(f: Any, first: Any, second: Any) -> Any:
 
 def frame_readers(x: Any) -> Any:
     y = 2
-    return sorted(locals()), sorted(vars()), dir(), eval("x + y"), globals()["__name__"]
+    return sorted(locals()), sorted(vars()), dir(), eval("x + y"), evaluate(x)
+
+
+def evaluate(x: Any) -> Any:
+    exec("y = x")
+    own = {"x": 7}
+    return (
+        eval("x", None, None),
+        eval("x", None, own),
+        eval("x", own),
+        eval("x", own, None),
+        eval("__name__", None, own),
+        globals()["__name__"],
+    )
 
 
 def frames(x: Any) -> Any:

@@ -7,7 +7,7 @@ matching and imports are executed by real bytecode or by the C function that the
 What it doesn't do: give callees the frame of the interpreted function.  ``sys._getframe(1)`` shows a frame
 with the right code name, file, line and globals, but without its locals; ``locals()``, ``vars()``,
 ``dir()``, ``eval`` and ``exec`` called without namespaces are answered from the IR's variables.  Each
-interpreted call takes about eight Python frames of the recursion limit.
+interpreted call takes seven Python frames of the recursion limit.
 """
 
 from lineiform.ir.interpret.functions import as_callable, interpret, interpret_tree, interpreted_code

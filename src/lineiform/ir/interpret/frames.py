@@ -65,10 +65,12 @@ def add_namespaces(activation: Activation, operands: list[Any]) -> None:
 
     ``operands``: last argument first, the callee at the end.
     """
-    if len(operands) == 3 and operands[0] is None:
+    while len(operands) in (3, 4) and operands[0] is None:
         del operands[0]
     if len(operands) == 2:
         operands[:0] = [local_names(activation), activation.globals]
+    elif len(operands) == 4 and operands[1] is None:
+        operands[1] = activation.globals
 
 
 FRAME_READERS: Final[dict[int, Callable[[Activation], Any]]] = {

@@ -9,7 +9,7 @@ import builtins
 import operator
 import sys
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from lineiform.ir.function import Op
@@ -68,6 +68,14 @@ assert set(UNARY_OPERATORS) <= set(_OPERATORS)
 
 def _load_attr(activation: Activation, op: Op, operands: list[Any]) -> Any:
     return getattr(operands.pop(), op.attributes["name"])
+
+
+def _load_method(activation: Activation, op: Op, operands: list[Any]) -> Any:
+    receiver = operands.pop()
+    found = getattr(receiver, op.attributes["name"])
+    if type(found) is not MethodType or found.__self__ is not receiver:
+        raise UnboundLocalError(f"{op.attributes['name']!r} is not a method")
+    return found.__func__
 
 
 def _store_attr(activation: Activation, op: Op, operands: list[Any]) -> Any:
@@ -300,6 +308,7 @@ def _yield(activation: Activation, op: Op, operands: list[Any]) -> Any:
 
 ROWS: Final[dict[str, Row]] = {
     "py.load_attr": _load_attr,
+    "py.load_method": _load_method,
     "py.store_attr": _store_attr,
     "py.delete_attr": _delete_attr,
     "py.load_super_attr": _load_super_attr,
