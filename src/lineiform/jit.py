@@ -18,7 +18,7 @@ from .tiers.dispatch import Dispatch, OfType, pinned_parameters
 from .tiers.entry import is_entry, original_of, tier_of
 from .tiers.service import CompileService
 from .tiers.targets import platform_reason, target_reason
-from .tiers.tier import INSTALLED, MEASURING, SUSPENDED, Tier, describe, start
+from .tiers.tier import INSTALLED, MEASURING, SUSPECT, SUSPENDED, Tier, describe, start
 from .tiers.unit import Pin
 
 TYPE_CHECKING = False
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 BACKENDS = ("auto", "bytecode", "native", "off")
 THRESHOLD = 400
+
+_WITH_UNIT = (MEASURING, INSTALLED, SUSPENDED, SUSPECT)
 
 _instances: WeakSet[Lineiform] = WeakSet()
 
@@ -55,14 +57,17 @@ class Lineiform:
     cache_dir:  directory for compiled artefacts (str or path); None keeps them in memory.
     seed:       int; fixes every choice that is made at random.
     budget:     a `Budget`.
+    exact:      nothing is relaxed (see the limits page): what may change during an evaluation is checked at
+                each use, which costs speed.
 
-    `LINEIFORM_BACKEND`, `LINEIFORM_LOG`, `LINEIFORM_VERIFY` and `LINEIFORM_SEED` override.
+    `LINEIFORM_BACKEND`, `LINEIFORM_LOG`, `LINEIFORM_VERIFY`, `LINEIFORM_EXACT` and
+    `LINEIFORM_SEED` override.
     Raises ValueError or TypeError naming the option that is impossible.
     """
 
     def __init__(self, *, threshold: int = THRESHOLD, background: bool = True, backend: str = "auto",
                  cache_dir: str | os.PathLike[str] | None = None, seed: int | None = None,
-                 budget: Budget | None = None) -> None:
+                 budget: Budget | None = None, exact: bool = False) -> None:
         _check(_is_int(threshold), TypeError, "threshold", threshold, "a number of calls")
         _check(threshold >= 0, ValueError, "threshold", threshold, "at least 0 calls")
         _check(isinstance(background, bool), TypeError, "background", background, "True or False")
@@ -72,7 +77,9 @@ class Lineiform:
         self.background = background
         self.backend = _backend(backend)
         self.cache_dir = None if cache_dir is None else _directory(cache_dir)
+        _check(isinstance(exact, bool), TypeError, "exact", exact, "True or False")
         self.seed = _seed_from_environment(seed)
+        self.exact = exact or _flag("LINEIFORM_EXACT")
         self.budget = Budget() if budget is None else budget
         self.events = EventLog(os.environ.get("LINEIFORM_LOG") or None)
         self._frozen = FrozenObjects()
@@ -80,7 +87,8 @@ class Lineiform:
         self.pass_through = "backend-off" if self.backend == "off" else platform_reason()
         self._service = CompileService(
             threshold=threshold, background=background, backend=self.backend, seed=self.seed,
-            verify=_flag("LINEIFORM_VERIFY"), budget=self.budget, events=self.events, frozen=self._frozen)
+            verify=_flag("LINEIFORM_VERIFY"), budget=self.budget, events=self.events, frozen=self._frozen,
+            exact=self.exact)
         _instances.add(self)
 
     # -- speedup -------------------------------------------------------------------------------------------
@@ -227,7 +235,7 @@ class Lineiform:
             "entries": len(tiers),
             "states": states,
             "reasons": reasons,
-            "running_units": sum(states.get(state, 0) for state in (MEASURING, INSTALLED, SUSPENDED)),
+            "running_units": sum(states.get(state, 0) for state in _WITH_UNIT),
             "waiting": self._service.waiting,
             "code_bytes": self._service.cache.total_bytes,
             "frozen": len(self._frozen),

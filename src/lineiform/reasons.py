@@ -80,6 +80,7 @@ def make():
      "Put the hot part into a function.",
      """
 import types
+
 top = types.FunctionType(compile("x = 1", "m.py", "exec"), {})
 lineiform.speedup(top)
 """),
@@ -104,6 +105,7 @@ lineiform.speedup(Point)
      "Give its class a `__call__` written with def, or speed up the function it delegates to.",
      """
 import operator
+
 lineiform.speedup(operator.itemgetter(1))
 """),
     ("native-backend-missing",
@@ -127,7 +129,7 @@ def f(x):
     return x
 
 f.__code__ = f.__code__.replace(co_code=b"\\x00\\x01")
-lineiform.speedup(f, eager=True, strict=True)
+lineiform.speedup(f, eager=True)
 """),
     ("looks-at-frames",
      "The code looks at stack frames, so nothing may be inlined past it.",
@@ -138,47 +140,62 @@ import sys
 
 def who():
     return sys._getframe(1).f_code.co_name
+
+lineiform.speedup(who, eager=True)
 """),
     ("too-large",
      "The code is larger than one unit may become.",
      "Split the function, or raise Budget.unit_code_bytes.",
      """
-lineiform.Lineiform(budget=lineiform.Budget(unit_code_bytes=64)).speedup(f)
+jit = lineiform.Lineiform(budget=lineiform.Budget(unit_code_bytes=2))
+jit.speedup(lambda x: [x, x, x], eager=True)
 """),
     # -- calls that stay calls -----------------------------------------------------------------------
     ("inline-budget",
      "The call was left as a call because the inline budget was used up.",
      "Raise Budget.inline_depth or Budget.inline_size.",
      """
-lineiform.Lineiform(budget=lineiform.Budget(inline_depth=0)).speedup(lambda x: inner(x))
+jit = lineiform.Lineiform(budget=lineiform.Budget(inline_depth=0))
+
+def apply(inner):
+    return lambda x: inner(x)
+
+jit.speedup(apply(lambda x: x + 1), eager=True)
 """),
     ("unroll-budget",
      "The loop was left as a loop because the unroll budget was used up.",
      "Raise Budget.unroll_iterations or Budget.unroll_size.",
      """
-steps = tuple(range(10_000))
+jit = lineiform.Lineiform(budget=lineiform.Budget(unroll_iterations=2))
 
-def run(x):
-    for step in steps:
-        x += step
-    return x
+def chain(steps):
+    def run(x):
+        for step in steps:
+            x = step(x)
+        return x
+    return run
+
+jit.speedup(chain((lambda x: x + 1, lambda x: x + 2, lambda x: x + 3)), eager=True)
 """),
     ("recursive",
      "The call is recursive; it is a direct call of the compiled unit instead of being inlined.",
      "Nothing to do: recursion ends the inlining at a fixed point.",
      """
-def fact(n):
-    return 1 if n < 2 else n * fact(n - 1)
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+lineiform.speedup(factorial, eager=True)
 """),
     ("opaque-callee",
      "The callee is known but cannot be looked into.",
      "Write it in Python, or accept the call: it costs what it costs in plain Python.",
      """
 import re
-match = re.compile("a").match
 
-def test(text):
-    return match(text) is not None
+def matcher(match):
+    return lambda text: match(text) is not None
+
+lineiform.speedup(matcher(re.compile("a").match), eager=True)
 """),
     ("unknown-callee",
      "Which function is called is only known when it happens.",
@@ -186,6 +203,8 @@ def test(text):
      """
 def apply(f, x):
     return f(x)
+
+lineiform.speedup(apply, eager=True)
 """),
     ("signature-mismatch",
      "The arguments of the call do not fit the callee, or cannot be seen to fit.",
@@ -194,51 +213,65 @@ def apply(f, x):
 def two(a, b):
     return a + b
 
-def wrong(*args):
-    return two(*args)
+def call(inner):
+    return lambda *args: inner(*args)
+
+lineiform.speedup(call(two), eager=True)
 """),
     ("mutable-callee",
      "The callee can be replaced at any time, and checking it would cost more than inlining gains.",
      "Freeze the object that holds it (lineiform.freeze), or keep it in a cell that is stored once.",
      """
-handlers = {"add": lambda a, b: a + b}
+def run(handlers):
+    return lambda a, b: handlers["add"](a, b)
 
-def run(a, b):
-    return handlers["add"](a, b)
+lineiform.speedup(run({"add": lambda a, b: a + b}), eager=True)
 """),
     ("not-lifted",
      "The function is called as it is because it could not be lifted.",
      "The position names the construct; see the reason given there.",
      """
-def outer(x):
-    return sum(numbers(x))      # numbers is a generator function
+def numbers(limit):
+    yield from range(limit)
+
+def total(source):
+    return lambda limit: sum(source(limit))
+
+lineiform.speedup(total(numbers), eager=True)
 """),
     # -- circumstances -------------------------------------------------------------------------------
     ("not-called-enough",
      "The callable has not been called often enough to be worth compiling.",
      "Wait, lower the threshold, or ask for it with eager=True.",
      """
-lineiform.explain(lineiform.speedup(lambda x: x))
+fast = lineiform.speedup(lambda x: x)
+print(lineiform.explain(fast))
 """),
     ("pending",
      "The compilation is waiting in the queue of the background worker.",
      "Call lineiform.wait(), or use eager=True.",
      """
-lineiform.Lineiform(threshold=0).speedup(f)
+fast = lineiform.Lineiform(threshold=0).speedup(lambda: 1)
+fast()      # and for the moment until the background worker has compiled it
 """),
     ("tracing-active",
      "A tracer, profiler or monitoring tool is active, so the original runs.",
      "Nothing to do: compilation goes on when the tool is switched off.",
      """
 import sys
+
 sys.settrace(lambda *event: None)
-lineiform.speedup(f, eager=True, strict=True)
+try:
+    fast = lineiform.Lineiform(threshold=0).speedup(lambda: 1)
+    fast()
+finally:
+    sys.settrace(None)
 """),
     ("backend-off",
      "Lineiform is switched off (backend='off').",
      "Unset LINEIFORM_BACKEND, or choose backend='auto'.",
      """
-lineiform.Lineiform(backend="off").speedup(f, strict=True, eager=True)
+lineiform.Lineiform(backend="off").speedup(lambda: 1)
 """),
     ("unsupported-python",
      "This Python is not CPython 3.11, 3.12 or 3.13.",
@@ -269,13 +302,24 @@ lineiform.Lineiform(backend="off").speedup(f, strict=True, eager=True)
      "Something that the compiled unit relied on has changed; the original runs again.",
      "Freeze what does not change, or stop changing it after start-up.",
      """
-step = 1
-
-def advance(x):
+def advance(x, step=1):
     return x + step
 
 fast = lineiform.speedup(advance, eager=True)
-step = 2
+fast(1)
+advance.__defaults__ = (2,)
+fast(1)
+"""),
+    ("suspect",
+     "Something that the compiled unit may rely on is being changed; the original runs until that is known.",
+     "Nothing to do: at one of the next calls the assumptions are looked at, and the unit runs again.",
+     """
+def advance(x, step=1):
+    return x + step
+
+fast = lineiform.speedup(advance, eager=True)
+advance.__defaults__ = (2,)
+print(lineiform.explain(fast))
 """),
     ("too-many-changes",
      "What the units relied on changed again and again, so no further unit is compiled.",
@@ -287,13 +331,15 @@ step = 2
      "Compiling took longer than one unit may take.",
      "Raise Budget.compile_seconds, or speed up a smaller part.",
      """
-lineiform.Lineiform(budget=lineiform.Budget(compile_seconds=1e-9)).speedup(f)
+jit = lineiform.Lineiform(budget=lineiform.Budget(compile_seconds=0))
+jit.speedup(lambda: 1, eager=True)
 """),
     ("code-budget",
      "The compiled code in total has reached its limit; the least recently compiled unit was dropped.",
      "Raise Budget.total_code_bytes.",
      """
-lineiform.Lineiform(budget=lineiform.Budget(total_code_bytes=1)).speedup(f)
+jit = lineiform.Lineiform(budget=lineiform.Budget(total_code_bytes=1))
+jit.speedup(lambda: 1, eager=True)
 """),
     ("stack-too-deep",
      "The program is nested too deeply for the compiler, or the C stack is nearly used up.",
@@ -302,6 +348,7 @@ lineiform.Lineiform(budget=lineiform.Budget(total_code_bytes=1)).speedup(f)
 f = lambda x: x
 for _ in range(100_000):
     f = (lambda inner: lambda x: inner(x))(f)
+lineiform.speedup(f, eager=True)
 """),
     ("operand-order",
      "What the function holds at one point cannot be put into the order that bytecode needs.",

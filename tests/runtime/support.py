@@ -13,8 +13,10 @@ class Assumptions:
     def __init__(self):
         self.callbacks = []
         self.failed = []
+        self.revalidated = 0
 
     def revalidate(self):
+        self.revalidated += 1
         return self.failed
 
     def subscribe(self, callback):
@@ -22,6 +24,10 @@ class Assumptions:
 
     def describe(self):
         return [{"kind": "cell", "what": "step", "how": "notified"}]
+
+    def suspect(self):
+        for callback in self.callbacks:
+            callback()
 
     def break_one(self, what="global step"):
         for callback in self.callbacks:

@@ -182,6 +182,66 @@ def test_notifications_for_units_that_are_gone_do_nothing():
     old.break_one()
 
 
+def test_a_suspect_unit_is_looked_at_before_it_runs_again():
+    jit = make_jit(Compiler(tagged), threshold=0)
+    fast = jit.speedup(lambda: 1)
+    fast()
+    assumptions = jit.compiler.units[0].assumptions
+    for _ in range(20):
+        before = assumptions.revalidated
+        assumptions.suspect()
+        assert jit.explain(fast).state == "suspect" and assumptions.revalidated == before
+        assumptions.suspect()
+        while jit.explain(fast).state == "suspect":
+            fast()
+    assert jit.explain(fast).state == "installed" and jit.compiler.compiled == 1
+    assumptions.failed = ["cell step"]
+    assumptions.suspect()
+    while jit.explain(fast).state == "suspect":
+        assert fast() == 1
+    assert jit.explain(fast).reason == "assumption-broken"
+
+
+def test_a_unit_that_is_suspected_often_waits_longer():
+    clock = Clock()
+    jit = make_jit(Compiler(tagged), threshold=0, clock=clock)
+    fast = jit.speedup(lambda: 1)
+    fast()
+    assumptions = jit.compiler.units[0].assumptions
+    waits = []
+    for _ in range(8):
+        assumptions.suspect()
+        waits.append(0)
+        while fast() == 1:
+            waits[-1] += 1
+    assert waits == [0, 1, 3, 7, 15, 31, 63, 127]
+    clock.now += 10**9
+    assumptions.suspect()
+    assert fast() == ("unit", 1)
+
+
+def test_a_suspicion_between_looking_and_installing():
+    class Late(Compiler):
+        def compile_callable(self, target, *, options):
+            unit = super().compile_callable(target, options=options)
+            assumptions = unit.assumptions
+
+            def revalidate():
+                assumptions.revalidated += 1
+                if assumptions.revalidated == 1:
+                    assumptions.suspect()
+                    return []
+                return ["changed just now"]
+
+            assumptions.revalidate = revalidate
+            return unit
+
+    jit = make_jit(Late(tagged), threshold=0)
+    fast = jit.speedup(lambda: 1, eager=True)
+    assert jit.explain(fast).state == "suspect" and fast() == 1
+    assert jit.explain(fast).reason == "assumption-broken"
+
+
 # -- never slower --------------------------------------------------------------------------------------------
 
 class Clock:

@@ -33,6 +33,8 @@ KINDS: dict[str, str] = {
     "stale": "an assumption broke while compiling; the unit was thrown away",
     "measured": "original and unit were compared; `original_ns`, `unit_ns`, `verdict`",
     "invalidate": "an assumption broke; the original runs again",
+    "suspect": "something may have changed; the original runs until the assumptions were looked at",
+    "trust": "the assumptions hold; the unit runs again",
     "evict": "the unit was dropped to stay within the code budget",
     "suspend": "a tracer, profiler or monitoring tool became active; originals run",
     "resume": "the tool is gone; units run again",

@@ -29,6 +29,7 @@ _STATES = {
     "measuring": "compiled, and being compared with the original",
     "installed": "compiled; the unit runs",
     "suspended": "compiled, but a tracer or profiler is active; the original runs",
+    "suspect": "compiled, but something may have changed; the original runs until that is known",
     "original": "not compiled; the original runs",
     "dispatching": "chooses among specialised variants",
 }

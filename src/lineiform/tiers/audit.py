@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
     from weakref import WeakMethod
 
-    Subscriber = WeakMethod[Callable[[str, tuple[Any, ...]], None]]
+    Listener = Callable[[str, tuple[Any, ...]], None]
+    Subscriber = WeakMethod[Listener] | Callable[[], Listener | None]
 
 _PREFIXES = ("sys.settrace", "sys.setprofile", "sys.monitoring", "object.__setattr__", "object.__delattr__")
 _subscribers: list[Subscriber] = []
@@ -43,6 +44,22 @@ def subscribe(subscriber: Subscriber) -> str:
             sys.addaudithook(_python_hook)
         atexit.register(_finish)
     return _installed
+
+
+def announce_changes() -> None:
+    """Let the assumptions hear of changes through this hook: one hook for the process."""
+    from ..assumptions import notify
+
+    def tell(event: str, arguments: tuple[Any, ...]) -> None:
+        notify.announce(event)
+
+    def install() -> None:
+        subscribe(lambda: tell)
+
+    try:
+        notify.provide_events(install)
+    except RuntimeError:  # it is provided already, or the assumptions came first and have a hook of their own
+        pass
 
 
 def _finish() -> None:

@@ -39,7 +39,7 @@ class CompileService:
     """Shared by the tiers of one `Lineiform`.  `use` is for tests and tools."""
 
     def __init__(self, *, threshold: int, background: bool, backend: str, seed: int | None, verify: bool,
-                 budget: Budget, events: EventLog, frozen: FrozenObjects) -> None:
+                 budget: Budget, events: EventLog, frozen: FrozenObjects, exact: bool = False) -> None:
         self.threshold = threshold
         self.background = background
         self.backend = backend
@@ -48,6 +48,7 @@ class CompileService:
         self.budget = budget
         self.events = events
         self.frozen = frozen
+        self.exact = exact
         self.clock: Callable[[], int] = perf_counter_ns
         self.lock = RLock()
         self.cache = UnitCache()
@@ -121,13 +122,17 @@ class CompileService:
         if self._compiler is None:
             from importlib import import_module
 
+            from .audit import announce_changes
+
+            announce_changes()
             self._compiler = import_module("lineiform.pipeline")
         return self._compiler
 
     def options(self, tier: Tier) -> Options:
         """What the compiler is asked for."""
         return Options(backend=self.backend, budget=self.budget, verify=self.verify, seed=self.seed,
-                       is_frozen=self.frozen.is_frozen, pinned=tier.pins, unwrap=original_of)
+                       is_frozen=self.frozen.is_frozen, pinned=tier.pins, unwrap=original_of,
+                       exact=self.exact, watch=not tier.changes)
 
     def _from_cache(self, compiler: Any, tier: Tier, options: Options) -> Unit | None:
         """An instance of a unit of the same shape, when the compiler can tell shapes before compiling."""

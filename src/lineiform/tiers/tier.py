@@ -11,11 +11,15 @@ the caller.
                              v            v
                           original     original   (not compiled / slower than the original)
 
-A tracer or profiler that is switched on suspends every unit until it is gone.
+A tracer or profiler that is switched on suspends every unit until it is gone.  A unit becomes suspect when a
+change is announced that may concern it: the original runs until the assumptions have been looked at again.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from _thread import get_ident
 from array import array
 from types import FunctionType, MethodType
 from weakref import ref
@@ -37,9 +41,13 @@ if TYPE_CHECKING:
 
 COUNTING, QUEUED, COMPILING = "counting", "queued", "compiling"
 MEASURING, INSTALLED, ORIGINAL, SUSPENDED = "measuring", "installed", "original", "suspended"
+SUSPECT = "suspect"  # something may have changed: the unit runs again when its assumptions hold
 DISPATCHING = "dispatching"  # the entry of `specialize`: its variants have tiers of their own
 #: So often a compilation is tried that runs out of stack.
 STACK_ATTEMPTS = 3
+#: A unit that becomes suspect again so soon, in nanoseconds, waits longer before it is looked at.
+SOON_NS = 5_000_000
+LONGEST_WAIT = 1 << 16
 #: Calls between two looks whether a tracer is gone.
 CALLS_WHILE_TRACED = 256
 
@@ -55,8 +63,8 @@ class Tier:
 
     __slots__ = ("jit", "original", "pins", "label", "counter", "state", "unit", "reason", "detail",
                  "position", "changes", "measurement", "medians", "verdict", "phases", "dispatch",
-                 "attempts",
-                 "_entry", "__weakref__")
+                 "attempts", "suspicions", "_suspected_by", "_trusted_at", "_patience", "_entry",
+                 "__weakref__")
 
     def __init__(self, jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> None:
         """Use `start`, which makes the entry too."""
@@ -76,6 +84,10 @@ class Tier:
         self.phases: dict[str, float] = {}
         self.dispatch: Dispatch | None = None
         self.attempts = 0
+        self.suspicions = 0
+        self._suspected_by = 0
+        self._trusted_at = 0
+        self._patience = 0
         self.counter = array("q", [jit.calls_before_compiling(original)])
         self._entry: Callable[[], Entry | None] = lambda: None
 
@@ -95,6 +107,8 @@ class Tier:
                 self._reached_threshold()
             elif self.state == SUSPENDED:
                 self._look_for_tracer()
+            elif self.state == SUSPECT:
+                self._look_again()
             if self.state == MEASURING and self.measurement is not None:
                 return self.measurement.next_callable()
             unit = self.unit
@@ -178,13 +192,17 @@ class Tier:
         watcher = ref(self)
         key = ref(unit)
 
-        def broken(assumption: Any = "an assumption") -> None:
+        def changed(*assumption: Any) -> None:
             tier, known = watcher(), key()
             if tier is not None and known is not None:
-                tier.invalidate(known, assumption)
+                if assumption:
+                    tier.invalidate(known, assumption[0])
+                else:
+                    tier.suspect(known)
 
         self.unit = unit
-        unit.assumptions.subscribe(broken)  # without the lock: they have locks of their own
+        unit.assumptions.subscribe(changed)  # without the lock: they have locks of their own
+        seen = self.suspicions
         failed = unit.assumptions.revalidate()
         with self.jit.lock:
             if self.unit is not unit:  # broken while subscribing
@@ -199,11 +217,20 @@ class Tier:
             self.jit.events.add("install", self.label)
             if self.jit.tracing_suspends():
                 self._suspend()
-            elif self.jit.budget.measured_calls and not self.medians:
-                self._measure(unit)
+            elif self.suspicions != seen:
+                self._distrust(0)
             else:
-                self._run_unit(unit)
+                self._trust(unit)
         self.jit.account(self, unit)
+
+    def _trust(self, unit: Unit) -> None:
+        """Run the unit, or compare it with the original if that has not been done."""
+        self.reason = ""
+        self._trusted_at = self.jit.clock()
+        if self.jit.budget.measured_calls and not self.medians:
+            self._measure(unit)
+        else:
+            self._run_unit(unit)
 
     def _measure(self, unit: Unit) -> None:
         tier, measured = ref(self), ref(unit)  # a cycle would keep the original alive
@@ -274,6 +301,40 @@ class Tier:
             self._back_off(what)
         self.jit.forget(self)
 
+    def suspect(self, unit: Unit) -> None:
+        """A change is announced, and comes perhaps after this call; in whichever thread makes it."""
+        with self.jit.lock:
+            if self.unit is not unit:
+                return
+            self.suspicions += 1
+            self._suspected_by = get_ident()
+            if self.state not in (MEASURING, INSTALLED):
+                return  # it is looked at before it runs anyway
+            soon = self.jit.clock() - self._trusted_at < SOON_NS
+            self._patience = min(2 * self._patience + 1, LONGEST_WAIT) if soon else 0
+            self._distrust(self._patience // 2)
+
+    def _distrust(self, calls: int) -> None:
+        self.state, self.reason, self.measurement = SUSPECT, "suspect", None
+        self.jit.events.add("suspect", self.label)
+        self.count(calls)
+
+    def _look_again(self) -> None:
+        """Run the unit again if its assumptions hold."""
+        unit = self.unit
+        self.counter[0] = 0
+        if unit is None or is_announcing(self._suspected_by):
+            return
+        seen = self.suspicions
+        failed = unit.assumptions.revalidate()
+        if failed:
+            self.invalidate(unit, failed[0])
+            return
+        with self.jit.lock:
+            if self.unit is unit and self.state == SUSPECT and self.suspicions == seen:
+                self.jit.events.add("trust", self.label)
+                self._trust(unit)
+
     def _back_off(self, what: str) -> None:
         """Count again, twice as long each time; after the budget's number of changes the original stays."""
         self.changes += 1
@@ -322,12 +383,11 @@ class Tier:
             self.counter[0] = CALLS_WHILE_TRACED
             return
         with self.jit.lock:
-            unit = self.unit
-            if self.state != SUSPENDED or unit is None:
+            if self.state != SUSPENDED:
                 return
-            self.reason = ""
+            self.state, self.reason = SUSPECT, "suspect"
             self.jit.events.add("resume", self.label)
-            self._run_unit(unit)
+        self._look_again()
 
     def explanation(self) -> dict[str, Any]:
         """The facts of this tier for `explain`: strings, numbers and plain containers."""
@@ -344,6 +404,21 @@ class Tier:
             "unit_ns": self.medians[1] if self.medians else None,
             "unit": unit,
         }
+
+
+def is_announcing(thread: int) -> bool:
+    """Whether a thread is still announcing a change, which then comes after that."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename.endswith(_ANNOUNCERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+#: Where changes are announced.
+_ANNOUNCERS = tuple(os.path.join("lineiform", *place) for place in (("assumptions", "notify.py"),
+                                                                   ("tiers", "audit.py")))
 
 
 def in_words(assumption: Any) -> str:

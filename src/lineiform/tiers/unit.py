@@ -19,8 +19,17 @@ if TYPE_CHECKING:  # `typing` stays out of the import of Lineiform: it costs mil
         def revalidate(self) -> list[Any]:
             """The assumptions that do not hold any more; empty when the unit may be installed."""
 
-        def subscribe(self, callback: Callable[[Any], None]) -> None:
-            """Call `callback(assumption)` when a notified assumption breaks, in whichever thread broke it."""
+        def subscribe(self, callback: Callable[..., None]) -> None:
+            """Call `callback()` when a change was announced that may break an assumption.
+
+            It is called in whichever thread makes the change, often just before the change: it must only see
+            to it that `revalidate` is called before the unit runs next.  `callback(assumption)` says that one is
+            broken for certain.
+            """
+
+        @property
+        def is_suspect(self) -> bool:
+            """Whether a change was announced since the last `revalidate`."""
 
         def describe(self) -> list[Any]:
             """Rows: dicts with `kind`, `what` and `how` (proved, notified, checked, promised)."""
@@ -34,11 +43,15 @@ class NoAssumptions:
     def revalidate(self) -> list[Any]:
         return []
 
-    def subscribe(self, callback: Callable[[Any], None]) -> None:
+    def subscribe(self, callback: Callable[..., None]) -> None:
         return None
 
     def describe(self) -> list[Any]:
         return []
+
+    @property
+    def is_suspect(self) -> bool:
+        return False
 
 
 class Options:
@@ -50,9 +63,11 @@ class Options:
     is_frozen: `is_frozen(obj) -> bool`, whether the user promised that `obj` does not change.
     pinned:    parameter name -> `Pin`, arguments that the unit may take as constant or of known type.
     unwrap:    `unwrap(obj) -> obj`, the original behind an entry object, else `obj` itself.
+    exact:     nothing is relaxed: what could change during an evaluation is checked at each use.
+    watch:     announcements of changes to modules and classes may be relied on; else they are checked.
     """
 
-    __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap")
+    __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap", "exact", "watch")
 
     def __init__(
         self,
@@ -64,6 +79,8 @@ class Options:
         is_frozen: Callable[[Any], bool] = lambda obj: False,
         pinned: dict[str, Pin] | None = None,
         unwrap: Callable[[Any], Any] = lambda obj: obj,
+        exact: bool = False,
+        watch: bool = True,
     ) -> None:
         self.backend = backend
         self.budget = budget
@@ -72,6 +89,8 @@ class Options:
         self.is_frozen = is_frozen
         self.pinned = pinned or {}
         self.unwrap = unwrap
+        self.exact = exact
+        self.watch = watch
 
 
 class Pin:
