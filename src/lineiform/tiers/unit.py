@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # `typing` stays out of the import of Lineiform: it costs mil
             """Call `callback()` when a change was announced that may break an assumption.
 
             It is called in whichever thread makes the change, often just before the change: it must only see
-            to it that `revalidate` is called before the unit runs next.  `callback(assumption)` says that one is
-            broken for certain.
+            to it that `revalidate` is called before the unit runs next.  `callback(assumption)` says that one
+            is broken for certain.
             """
 
         @property
