@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from lineiform.assumptions import raw
+from lineiform.assumptions.registry import Assumption
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
@@ -19,6 +20,7 @@ from lineiform.ir.text import print_function
 from lineiform.lower.bytecode import Lowered, lower
 from lineiform.optimize.cleanup import clean_up
 from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.relying import condition_of
 from lineiform.specialize.source import Source, source_of
 from lineiform.specialize.specializer import Callee, Specializer, describe
 from lineiform.specialize.units import UnitAssumptions
@@ -41,18 +43,23 @@ class Phases:
 def compile_callable(target: Any, *, options: Options) -> Unit:
     """The specialised form of ``target``.  Raises NotCompiled with the reason when there is none."""
     phases = Phases()
-    assumptions = UnitAssumptions()
-    callee = Specializer(Writer(""), options, {}, assumptions)._callee(target)
+    callee = Specializer(Writer(""), options, {}, None)._callee(target)
     if callee is None:
         raise NotCompiled("builtin-callee", describe(target))
+    assumptions = UnitAssumptions(
+        raw.function_globals(callee.function),
+        exact=options.exact,
+        frozen=options.is_frozen,
+        watch=options.watch,
+    )
+    checks = assumptions.root(callee.function, options.unwrap(target))
     parts = raw.function_parts(callee.function)
-    assumptions.function(callee.function)
     source = source_of(parts.code)
     if source.obstacle is not None:
         raise NotCompiled("looks-at-frames", f"uses {source.obstacle}", position=_position(parts.code))
     phases.done("lift")
     compiler = _Compiler(callee, parts, source, options, assumptions)
-    compiler.specialize()
+    compiler.specialize(target, checks)
     phases.done("specialize")
     compiler.optimize()
     phases.done("optimize")
@@ -88,8 +95,8 @@ class _Compiler:
         self.root_cell = types.CellType()
         self.texts: dict[str, Any] = {}
 
-    def specialize(self) -> None:
-        """Walk the whole tree from its root."""
+    def specialize(self, target: Any, checks: tuple[Assumption, ...]) -> None:
+        """Walk the whole tree from its root.  ``checks``: where one fails the unit calls ``target`` itself."""
         code, before = self.parts.code, self.callee.before
         if self.callee.keywords or len(before) > code.co_argcount:
             raise NotCompiled("signature-mismatch", "arguments bound by keyword or into *args")
@@ -122,8 +129,43 @@ class _Compiler:
                 arguments.append(entry.add_param("obj", slots[param.variable]))
                 if param.variable not in self.source.rebound:
                     root.lasting.add(arguments[-1])
+        if checks:
+            self._check_at_entry(target, checks, entry)
         root.run(arguments)
         self.texts["specialized"] = print_function(function) if self.options.verify else ""
+
+    def _check_at_entry(self, target: Any, checks: tuple[Assumption, ...], entry: Block) -> None:
+        """Look whether calling ``target`` still comes to this function; otherwise call it as it is."""
+        writer, original = self.writer, Block()
+        for assumption in checks:
+            for guard in assumption.guards:
+                gone, fast = Block(1), Block()
+                condition = condition_of(writer, guard, lambda: Target(gone))  # noqa: B023
+                writer.op("cond_br", [condition], [Target(fast), Target(original)])
+                exception = gone.add_param()
+                writer.open(gone, True)
+                writer.op("py.release", [exception])
+                writer.op("br", (), [Target(original)])
+                writer.open(fast)
+        here = writer.block
+        writer.open(original, True)
+        signature = self.function.signature
+        params = list(entry.params)
+        count = signature.argcount
+        only = params[count : count + signature.kwonlyargcount]
+        names = [self.function.variables[p.variable].name for p in only if p.variable is not None]
+        args = writer.op("py.build_list", params[:count]).results[0]
+        rest = params[count + len(only) :]
+        if signature.varargs:
+            args = writer.op("py.list_extend", [args, rest.pop(0)]).results[0]
+        parts = [part for name, value in zip(names, only) for part in (writer.constant(name), value)]
+        words = writer.op("py.build_map", parts).results[0]
+        if signature.varkeywords:
+            words = writer.op("py.dict_update", [words, rest.pop(0)]).results[0]
+        packed = writer.op("py.list_to_tuple", [args]).results[0]
+        call = writer.op("py.call_ex", [writer.constant(target), packed, words])
+        writer.op("ret", [call.results[0]])
+        writer.open(here)
 
     def _lay_out_variables(self) -> dict[int, int]:
         """Arguments first; those that are bound already and the closure's come last, hidden."""

@@ -328,12 +328,12 @@ class Watchers:
                         self._calls.unwatch_type(subject)
 
     def _remember_noise(self, watched: WatchedDict) -> None:
-        module = _module_of(watched.namespace)
+        module = module_of(watched.namespace)
         if watched.noisy and module is not None:
             self._noisy[id(watched.namespace)] = weakref.ref(module)
 
     def _is_quiet_module(self, namespace: dict[str, Any]) -> bool:
-        module = _module_of(namespace)
+        module = module_of(namespace)
         if module is None:
             return False
         known = self._noisy.get(id(namespace))
@@ -365,7 +365,7 @@ class Watchers:
             self.types.clear()
 
 
-def _module_of(namespace: dict[str, Any]) -> types.ModuleType | None:
+def module_of(namespace: dict[str, Any]) -> types.ModuleType | None:
     """The imported module whose dict this is."""
     try:
         name = raw.namespace_get(namespace, "__name__")

@@ -129,6 +129,14 @@ _VARIABLES = (
 
 _OBJECTS = (
     _row("py.load_attr", "object", "obj", "name", ANY, doc="object.name; lowered as a method load when only called."),
+    _row(
+        "py.load_method",
+        "object",
+        "obj",
+        "name",
+        ANY,
+        doc="the function that object.name(...) calls with object as its first argument; raises if there is none",
+    ),
     _row("py.store_attr", "value object", "", "name", ANY),
     _row("py.delete_attr", "object", "", "name", ANY),
     _row("py.load_super_attr", "super class self", "obj", "name two_arg", ANY, doc="super(class, self).name"),

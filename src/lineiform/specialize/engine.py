@@ -24,7 +24,9 @@ from lineiform.specialize.values import (
     ATOMS,
     Abstract,
     Deferred,
+    ExpectedIterator,
     Known,
+    KnownCell,
     KnownIterator,
     KnownMethod,
     boolean_of,
@@ -49,7 +51,7 @@ class Arrival(NamedTuple):
 class Instance:
     """A copy of ``block``; see the module's docstring."""
 
-    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release")
+    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release", "item")
 
     def __init__(self, block: Block, iterations: Iterations, generic: bool, header_index: int | None) -> None:
         self.block = block
@@ -59,6 +61,7 @@ class Instance:
         self.out = Block(block.catches)
         self.arrivals: list[Arrival] = []
         self.late: list[tuple[Value, Value | int]] | None = None  # parameters that later edges must supply
+        self.item: tuple[Any] | None = None  # what the loop's next item is expected to be
         self.release: set[int] = set()  # variables of inlined functions that an exception has left behind
 
 
@@ -178,7 +181,7 @@ class Activation:
         self.instance: Instance | None = None
         self.index = 0
         self.op: Op | None = None
-        self.cells: list[Value] | None = None  # of a function that its maker calls: the cells of its closure
+        self.cells: list[Abstract] | None = None  # of a function that its maker calls: the cells of its closure
         self.before: tuple[int, ...] = ()  # identities of the arguments that were bound to the callee
         self.slots: dict[int, int] = {}  # of the root: variable of the source -> variable that is written
 
@@ -233,6 +236,8 @@ class Activation:
         count = arrivals[0].supplied
         for param in block.params[:count]:
             environment[param] = out.add_param(param.type, None)
+            if instance.item is not None:
+                self.writer.known.expected[environment[param]] = instance.item[0]  # type: ignore[index]
         looping = self._open_ended(instance)
         self.writer.position = block.ops[0].position
         self.writer.scope = self.scope
@@ -269,6 +274,10 @@ class Activation:
         first = values[0]
         if all(value is first for value in values):
             return first
+        if isinstance(first, ExpectedIterator) and all(
+            isinstance(value, ExpectedIterator) and value.iterator is first.iterator for value in values
+        ):
+            return first.iterator
         if all(isinstance(value, KnownIterator) for value in values):
             # They differ only behind their loop, where nothing but a release is left to be done with them.
             return KnownIterator((), 0)
@@ -303,6 +312,8 @@ class Activation:
         return param
 
     def _written(self, value: Abstract) -> Value:
+        if isinstance(value, ExpectedIterator):
+            return value.iterator
         if not isinstance(value, Value):
             raise NotCompiled("internal-error", "an iterator that was not built is needed")
         return value
@@ -344,7 +355,7 @@ class Activation:
             value = args[header.params.index(iterator)]
         else:
             value = live.get(iterator)
-        return value.index if isinstance(value, KnownIterator) else None
+        return value.index if isinstance(value, (KnownIterator, ExpectedIterator)) else None
 
     def edge(self, op: Op, target: Target, environment: Environment, generic: bool | None = None) -> Target:
         """The written edge for a source edge that leaves from here with ``environment``."""
@@ -467,6 +478,8 @@ class Activation:
         if isinstance(value, Value):
             return value
         built = self.build(value)
+        if isinstance(value, KnownCell):  # other ways to the same place do without one
+            return built
         for name, other in self.environment.items():
             if other is value:
                 self.environment[name] = built
@@ -474,6 +487,8 @@ class Activation:
 
     def build(self, value: Abstract) -> Value:
         """Write the ops that make a known iterator."""
+        if isinstance(value, KnownIterator) and value.live is not None:
+            return self._build_live(value.live, value.index)
         if isinstance(value, KnownIterator):
             rest = self.writer.constant(tuple(value.items[value.index :]))
             return self.writer.op("py.get_iter", [rest]).results[0]
@@ -483,6 +498,16 @@ class Activation:
         if isinstance(value, Deferred):
             return value.build(self)
         return value
+
+    def _build_live(self, items: list[Any], index: int) -> Value:
+        """An iterator over a list that stands where the unrolled loop has arrived."""
+        writer = self.writer
+        iterator = writer.op("py.get_iter", [writer.constant(items)]).results[0]
+        if index:
+            move = writer.op("py.load_attr", [iterator], attributes={"name": "__setstate__"}).results[0]
+            done = writer.op("py.call", [move, writer.constant(index)], attributes={"kwnames": ()})
+            writer.op("py.release", [done.results[0]])
+        return iterator
 
     def _without_abstractions(self, environment: Environment) -> Environment:
         if all(isinstance(value, Value) for value in environment.values()):
@@ -511,6 +536,22 @@ class Activation:
         self._push(Resume(generic, self.index, environment, slow))
         writer.open(fast, here.cold)
         writer.position, writer.scope = position, scope
+
+    def missing(self) -> Target:
+        """Where a check goes whose load raises: what it looks at is gone; on in generic mode, as ``check``."""
+        assert self.instance is not None
+        writer = self.writer
+        gone = Block(1)
+        exception = gone.add_param()
+        here, position, scope = writer.block, writer.position, writer.scope
+        writer.open(gone, True)
+        writer.op("py.release", [exception])
+        environment = self._without_abstractions(dict(self.environment))
+        generic = Instance(self.instance.block, (), True, None)
+        self._push(Resume(generic, self.index, environment, gone))
+        writer.open(here, here.cold)
+        writer.position, writer.scope = position, scope
+        return Target(gone)
 
     # Leaving a block
 
@@ -553,16 +594,24 @@ class Activation:
         environment = self.environment
         iterator = environment[op.operands[0]]
         body, finished = op.targets
+        if isinstance(iterator, ExpectedIterator) and iterator.index < len(iterator.items):
+            self._iterate_expected(op, iterator)
+            return
+        if isinstance(iterator, ExpectedIterator) or self.instance.generic:  # type: ignore[union-attr]
+            self._iterate_generically(op, self._written(iterator))
+            return
         if not isinstance(iterator, KnownIterator):
             targets = [self.edge(op, target, environment) for target in op.targets]
             self.writer.op(
                 "py.for_iter", [self._written(iterator)], targets, self.handler(op, environment)
             )
             return
+        if iterator.live is not None:
+            self.rules.check_live(self, iterator)
         if iterator.index >= len(iterator.items):
             self.writer.op("br", (), [self.edge(op, finished, environment)])
             return
-        advanced = KnownIterator(iterator.items, iterator.index + 1)
+        advanced = iterator._replace(index=iterator.index + 1)
         for name, value in environment.items():
             if value is iterator:
                 environment[name] = advanced
@@ -573,6 +622,37 @@ class Activation:
         instance = self._instance(body.block, args, live, False)
         target = self.arrive(instance, args, live, 0)
         self.writer.op("br", (), [target])
+
+    def _iterate_expected(self, op: Op, iterator: ExpectedIterator) -> None:
+        """One more item that is probably the one that stood there when the unit was compiled."""
+        environment = self.environment
+        body, finished = op.targets
+        advanced = ExpectedIterator(iterator.iterator, iterator.items, iterator.index + 1)
+        ahead: Environment = {
+            name: advanced if value is iterator else value for name, value in environment.items()
+        }
+        target, instance = self.edge_to(op, body, ahead, None)
+        instance.item = (iterator.items[iterator.index],)
+        targets = [target, self.edge(op, finished, environment)]
+        handler = self.handler(op, environment)
+        self.writer.op("py.for_iter", [iterator.iterator], targets, handler)
+
+    def _iterate_generically(self, op: Op, iterator: Value) -> None:
+        """The body is the generic one, which can be entered in other ways too."""
+        environment, writer = self.environment, self.writer
+        body, finished = op.targets
+        between = Block()
+        item = between.add_param()
+        targets = [Target(between), self.edge(op, finished, environment)]
+        writer.op("py.for_iter", [iterator], targets, self.handler(op, environment))
+        cold = writer.block.cold
+        writer.open(between, True)
+        environment = self._without_abstractions(environment)
+        args = (item, *(environment[argument] for argument in body.args))
+        live = {value: environment[value] for value in self.source.live[body.block]}
+        generic = self._instance(body.block, args, live, True)
+        between.cold = cold or not self.instance.generic  # type: ignore[union-attr]
+        writer.op("br", (), [self.arrive(generic, args, live, 0)])
 
     def leave_function(self) -> None:
         """Release the variables of an inlined function."""
@@ -587,6 +667,8 @@ class Activation:
         """``py.bind`` and ``py.kill``: kept for the root; for inlined functions only where someone could notice."""
         environment = self.environment
         source_variable = op.attributes["var"]
+        if op.operands and isinstance(environment[op.operands[0]], KnownCell):
+            return  # the variable goes on holding its content
         if op.spec.name == "py.bind":
             self.bound[source_variable] = environment[op.operands[0]]
         else:

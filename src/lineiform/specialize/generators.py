@@ -20,7 +20,7 @@ from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.consumers import CONSUMER, CONSUMERS, Form, Unsuited
 from lineiform.specialize.engine import Activation, OuterHandler, add_scope
 from lineiform.specialize.source import Source, source_of
-from lineiform.specialize.values import Abstract, Deferred, constant_of, is_constant
+from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant
 
 if TYPE_CHECKING:
     from lineiform.specialize.specializer import Specializer
@@ -29,12 +29,26 @@ CLOSURE = 8
 """The flag of ``py.make_function`` for a closure; functions with defaults are made as usual."""
 
 
+class MadeTuple(Deferred):
+    """A closure that has not been built."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[Abstract]) -> None:
+        self.items = items
+
+    def build(self, activation: Activation) -> Value:
+        """Write the op that makes the tuple."""
+        items = [activation.build(item) for item in self.items]
+        return activation.writer.op("py.build_tuple", items).results[0]
+
+
 class MadeFunction(Deferred):
-    """A function that has not been built.  ``cells``: the written tuple of its closure, if it has one."""
+    """A function that has not been built.  ``cells``: the tuple of its closure, if it has one."""
 
     __slots__ = ("code", "cells", "position")
 
-    def __init__(self, code: CodeType, cells: Value | None, position: Position | None) -> None:
+    def __init__(self, code: CodeType, cells: Abstract | None, position: Position | None) -> None:
         self.code = code
         self.cells = cells
         self.position = position
@@ -43,14 +57,17 @@ class MadeFunction(Deferred):
         """Write the op that makes the function."""
         writer = activation.writer
         code = writer.constant(self.code)
-        operands = [code] if self.cells is None else [self.cells, code]
+        operands = [code] if self.cells is None else [activation.build(self.cells), code]
         flags = 0 if self.cells is None else CLOSURE
         return writer.op("py.make_function", operands, attributes={"flags": flags}).results[0]
 
-    def cell_values(self, activation: Activation) -> list[Value] | None:
-        """The written values of its cells; None when they are not known one by one."""
+    def cell_values(self, activation: Activation) -> list[Abstract] | None:
+        """Its cells; None when they are not known one by one."""
         if self.cells is None:
             return []
+        if isinstance(self.cells, MadeTuple):
+            return self.cells.items
+        assert isinstance(self.cells, Value)
         writer = activation.writer
         if is_constant(self.cells):
             return [writer.constant(cell) for cell in constant_of(self.cells)]
@@ -97,8 +114,26 @@ def make_function(rules: Specializer, activation: Activation, op: Op) -> None:
     if op.results[0] not in activation.source.callee_only or flags & ~CLOSURE or not is_constant(code):
         rules._plain(activation, op)
         return
-    cells = activation.materialise(op.operands[0]) if flags else None
+    cells = activation.environment[op.operands[0]] if flags else None
     activation.environment[op.results[0]] = MadeFunction(constant_of(code), cells, op.position)
+
+
+def build_closure(activation: Activation, op: Op) -> bool:
+    """``py.build_tuple`` of cells, deferred when only a function that is made here uses it."""
+    values = [activation.environment[operand] for operand in op.operands]
+    if op.results[0] not in activation.source.closures or all(isinstance(value, Value) for value in values):
+        return False
+    activation.environment[op.results[0]] = MadeTuple(values)
+    return True
+
+
+def make_cell(rules: Specializer, activation: Activation, op: Op) -> None:
+    """``py.make_cell``: deferred when its content never changes."""
+    content = activation.environment[op.operands[0]]
+    if op.results[0] in activation.source.constant_cells and isinstance(content, Value):
+        activation.environment[op.results[0]] = KnownCell(content)
+    else:
+        rules._plain(activation, op)
 
 
 def call_made(rules: Specializer, activation: Activation, op: Op, function: MadeFunction) -> None:
@@ -173,7 +208,7 @@ def _walk(
     op: Op,
     code: CodeType,
     child: Activation,
-    cells: list[Value] | None,
+    cells: list[Abstract] | None,
     values: list[Any],
 ) -> None:
     """Walk a function that its maker calls; it shares the maker's globals, cells and promises."""
@@ -191,7 +226,7 @@ def _walk(
 
 
 def _why_not(
-    rules: Specializer, activation: Activation, code: CodeType, source: Source, cells: list[Value] | None
+    rules: Specializer, activation: Activation, code: CodeType, source: Source, cells: list[Abstract] | None
 ) -> str | None:
     """Reason code for not inlining a function that was just made."""
     if source.obstacle is not None or ("super" in code.co_names and "__class__" in code.co_freevars):
@@ -260,7 +295,7 @@ def _consume(
     generator: MadeGenerator,
     form: Form,
     source: Source,
-    cells: list[Value] | None,
+    cells: list[Abstract] | None,
 ) -> None:
     values: list[Any] = [generator.iterator]
     if CONSUMERS[form.name].callee:

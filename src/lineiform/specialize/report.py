@@ -23,7 +23,6 @@ class Report:
         self._path = [self.root]
         self._residual: dict[tuple[CallSite, str], None] = {}
         self._loops: list[dict[str, Any]] = []
-        self._assumptions: dict[tuple[str, str, str], None] = {}
         self._notes: dict[tuple[str, str, str], None] = {}
 
     def start(self, name: str, position: str) -> None:
@@ -55,9 +54,6 @@ class Report:
         """Something else was not done."""
         self._notes[reason, place, detail] = None
 
-    def rests_on(self, kind: str, what: str, how: str) -> None:
-        self._assumptions[kind, what, how] = None
-
     def as_dict(self) -> dict[str, Any]:
         residual = [
             {"callee": site.callee, "position": site.place, "reason": reason, "detail": ""}
@@ -71,7 +67,4 @@ class Report:
             "inlined": self.root,
             "residual": residual,
             "loops": self._loops,
-            "assumptions": [
-                {"kind": kind, "what": what, "how": how} for kind, what, how in self._assumptions
-            ],
         }

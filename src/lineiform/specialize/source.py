@@ -14,12 +14,17 @@ from lineiform.errors import NotCompiled
 from lineiform.ir.analysis import Liveness, predecessors, reverse_postorder
 from lineiform.ir.function import Block, Function, Op, Scope, Value, supplied
 from lineiform.lift.python import lift
+from lineiform.specialize.made import closures_and_constant_cells, iterates_argument
 
-LOOKS_AT_FRAMES = frozenset(
-    "locals eval exec vars dir globals _getframe currentframe stack warn warn_explicit getframeinfo "
-    "_getframemodulename breakpoint set_trace".split()
+FRAME_GLOBALS = frozenset(
+    "locals eval exec vars dir globals breakpoint _getframe currentframe getframeinfo stack warn warn_explicit".split()
 )
-"""Names by which a function can get at frames: it is neither inlined nor rewritten."""
+FRAME_ATTRIBUTES = frozenset(
+    "_getframe _getframemodulename currentframe getframeinfo set_trace warn warn_explicit".split()
+)
+FRAME_MODULES = frozenset(("inspect", "traceback"))
+"""Names by which a function can get at frames: such a function is neither inlined nor rewritten.  The first are
+looked for among globals, the second among attributes; any attribute of the third counts."""
 
 
 class Source:
@@ -30,12 +35,14 @@ class Source:
     ``live``: block -> values it needs besides its parameters.  ``iterators``: results of ``py.get_iter``
     (and parameters they flow into) that nothing but loops uses.  ``callee_only``: results that are used
     once, as the callee of a call in the same block, with that call.  ``argument_only``: the
-    same for the first argument.  ``invariant``: parameters of loop headers that the loop
+    same for the first argument.  ``constant_cells``: cells of parameters that are never stored again;
+    ``closures``: tuples that only a function that is made in the same block uses.
+    ``invariant``: parameters of loop headers that the loop
     does not change.  ``rebound``: variables that the function binds or kills itself.
     """
 
     __slots__ = (
-        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "size", "obstacle", "invariant", "rebound",
+        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "constant_cells", "closures", "size", "obstacle", "invariant", "rebound",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -48,8 +55,11 @@ class Source:
         self.iterators = self._find_iterators()
         self._find_uses_in_calls()
         self.invariant = self._find_invariants()
+        self.closures, self.constant_cells = closures_and_constant_cells(function)
         self.rebound = frozenset(
-            op.attributes["var"] for op in function.ops() if op.spec.name in ("py.bind", "py.kill")
+            op.attributes["var"]
+            for op in function.ops()
+            if op.spec.name in ("py.bind", "py.kill") and not self.constant_cells.intersection(op.operands)
         )
         self.size = sum(len(block.ops) for block in self.order)
         self.obstacle = self._find_obstacle()
@@ -87,7 +97,7 @@ class Source:
             for op in block.ops:
                 if op.spec.name == "py.get_iter":
                     members.add(op.results[0])
-                elif op.spec.name not in ("py.for_iter", "py.release") and not _iterates_argument(op):
+                elif op.spec.name not in ("py.for_iter", "py.release") and not iterates_argument(op):
                     bad.update(op.operands)
                 for target in op.edges():
                     for param, argument in zip(target.block.params[supplied(op, target) :], target.args):
@@ -160,11 +170,21 @@ class Source:
         self.argument_only = {value: call for value, call in passed.items() if uses[value] == 1}
 
     def _find_obstacle(self) -> str | None:
-        code = self.function.code
-        if code is None:
-            return None
-        found = LOOKS_AT_FRAMES.intersection(code.co_names)
-        return min(found) if found else None
+        for op in self.function.ops():
+            name = op.attributes.get("name")
+            if op.spec.name == "py.load_global" and name in FRAME_GLOBALS:
+                return str(name)
+            if op.spec.name in ("py.load_attr", "py.import_from"):
+                base = op.operands[0].owner
+                module = base.attributes.get("name") if isinstance(base, Op) else None
+                if name in FRAME_ATTRIBUTES or module in FRAME_MODULES and base_is_name(base):
+                    return str(name)
+        return None
+
+
+def base_is_name(maker: Op | Block) -> bool:
+    """Whether a value comes straight from a global or an import."""
+    return isinstance(maker, Op) and maker.spec.name in ("py.load_global", "py.import_name")
 
 
 def _iterates_argument(op: Op) -> bool:
@@ -180,6 +200,29 @@ def comprehension_of(call: Op) -> CodeType | None:
     owner = made.operands[-1].owner
     code = owner.attributes.get("value") if isinstance(owner, Op) else None
     return code if isinstance(code, CodeType) and code.co_varnames[:1] == (".0",) else None
+
+
+def _is_closure(value: Value, uses: list[Op]) -> bool:
+    """Whether a tuple is the closure of a function made of a constant code object, and nothing else."""
+    if len(uses) != 1 or uses[0].spec.name != "py.make_function":
+        return False
+    operands = uses[0].operands
+    code = operands[-1].owner
+    return (
+        bool(uses[0].attributes["flags"] & 8)
+        and operands[-2] is value
+        and isinstance(code, Op)
+        and isinstance(code.attributes.get("value"), CodeType)
+    )
+
+
+def stores(code: CodeType, name: str) -> bool:
+    """Whether a function or one nested in it stores into its free variable ``name``."""
+    return name in stored_names(code) or any(
+        name in inner.co_cellvars or stores(inner, name)
+        for inner in nested_codes(code)
+        if name in inner.co_freevars
+    )
 
 
 class SourceCache:

@@ -13,17 +13,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lineiform.assumptions import raw
-from lineiform.assumptions.owners import judge_cell
+from lineiform.assumptions.registry import Assumption
+from lineiform.assumptions.table import Kind
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Op, Position, Target, Value
 from lineiform.specialize import folding, generators
 from lineiform.specialize.arguments import Making, bind, can_bind
 from lineiform.specialize.engine import Activation, OuterHandler, Stop, Writer, add_scope
+from lineiform.specialize.relying import get_of, is_certain, rely
 from lineiform.specialize.report import CallSite, Report
 from lineiform.specialize.source import source_of
 from lineiform.specialize.values import (
     ATOMS,
     ITERABLES,
+    ExpectedIterator,
+    KnownCell,
     KnownIterator,
     KnownMethod,
     constant_of,
@@ -164,38 +168,33 @@ class Specializer:
 
     def _load_cell(self, activation: Activation, op: Op) -> None:
         cell = activation.environment[op.operands[0]]
+        if isinstance(cell, KnownCell):
+            self._set(activation, op, cell.content)
+            return
         if not is_constant(cell):
             activation.write(op)
             return
-        content = self._final_cell(activation, constant_of(cell), op.attributes["name"])
-        if content is not None:
-            self._constant(activation, op, content[0])
+        relied = self._cell_assumption(activation, constant_of(cell), op.attributes["name"])
+        if relied is not None and is_certain(relied):
+            self._constant(activation, op, relied.value)
             return
-        present = raw.cell_value(constant_of(cell))
+        present = raw.cell_value(constant_of(cell)) if relied is None else relied.value
         activation.write(op)
         if present is not raw.EMPTY:
             result = activation.environment[op.results[0]]
             assert isinstance(result, Value)
             self.writer.known.expected[result] = present
             self.checks[result] = ("cell", id(constant_of(cell)))
-            self.report.rests_on("cell", op.attributes["name"], "checked")
             self._settle_callee(activation, op)
 
-    def _final_cell(self, activation: Activation, cell: Any, name: str) -> tuple[Any] | None:
-        """Content of a cell that cannot change any more, or is promised not to."""
-        present = raw.cell_value(cell)
-        if present is raw.EMPTY:
-            return None
+    def _cell_assumption(self, activation: Activation, cell: Any, name: str) -> Assumption | None:
+        """The assumption about the content of a free variable's cell."""
         function = activation.function
-        if self.options.is_frozen(function):
-            self.report.rests_on("cell", name, "promised")
-            return (present,)
-        if name in raw.function_code(function).co_freevars:
-            verdict = judge_cell(function, name)
-            if verdict.proved:
-                self.report.rests_on("cell", name, "proved")
-                return (present,)
-        return None
+        names = raw.function_code(function).co_freevars
+        if name not in names or raw.function_closure(function)[names.index(name)] is not cell:
+            return None
+        relied = self.assumptions.register(Kind.CELL, function, name)
+        return None if relied.value is raw.EMPTY else relied
 
     # Globals
 
@@ -206,9 +205,11 @@ class Specializer:
         if key in self.pure:
             self._constant(activation, op, self.pure[key])
             return
-        present = raw.namespace_get(namespace, name)
-        if present is raw.MISSING:
-            present = raw.namespace_get(builtins, name)
+        relied = self.assumptions.register_global(activation.function, name)
+        present = relied.value
+        if is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied):
+            self._constant(activation, op, present)
+            return
         known = self.writer.known
         if namespace is self.own_globals:
             handler = activation.handler(op, activation.environment)
@@ -219,7 +220,6 @@ class Specializer:
         if present is not raw.MISSING and present is not raw.UNREADABLE:
             known.expected[value] = present
             self.checks[value] = key
-            self.report.rests_on("global", name, "checked")
             self._settle_callee(activation, op)
 
     def _load_global_generic(self, activation: Activation, op: Op) -> None:
@@ -271,44 +271,29 @@ class Specializer:
             self._plain(activation, op)
             return
         self.assume(activation, op.operands[0])
-        if self.options.is_frozen(base[0]) and kind in FREEZABLE:
-            self.report.rests_on("attribute", op.attributes["name"], "promised")
-            self._constant(activation, op, attribute.value)
+        which = Kind.SLOT if kind is AttributeKind.SLOT else Kind.INSTANCE_ATTRIBUTE
+        relied = self.assumptions.register(which, base[0], op.attributes["name"])
+        if is_certain(relied):
+            self._constant(activation, op, relied.value)
             return
         # Reading it runs no user code: what was checked before still holds.
         activation.write(op)
         value = activation.environment[op.results[0]]
         assert isinstance(value, Value)
-        self.writer.known.expected[value] = attribute.value
-        self.checks[value] = key
-        self.report.rests_on("attribute", op.attributes["name"], "checked")
+        if relied.usable:
+            self.writer.known.expected[value] = relied.value
+            self.checks[value] = key
         self._settle_callee(activation, op)
 
     def _load_attr_of_value(self, activation: Activation, op: Op) -> None:
         self._plain(activation, op)
 
-    def _class_attribute_holds(self, activation: Activation, owner: type, name: str, expected: Any) -> bool:
-        """Check that a class still finds ``expected`` under ``name``; False when that cannot be checked."""
-        if raw.is_immutable_type(owner):
-            return True
-        key = ("class attribute", id(owner), name)
-        if self.pure.get(key, raw.MISSING) is expected:
-            return True
-        seen = raw.attribute_kind(owner, name)
-        if seen.value is not expected or seen.kind not in (AttributeKind.FUNCTION, AttributeKind.CONSTANT):
-            return False
-        writer = self.writer
-        load = writer.op("py.load_attr", [writer.constant(owner)], attributes={"name": name})
-        assert activation.op is not None
-        load.handler = activation.handler(activation.op, activation.environment)
-        self._check_is(activation, load.results[0], expected)
-        self.pure[key] = expected
-        self.report.rests_on("class attribute", f"{raw.type_name(owner)}.{name}", "checked")
-        return True
-
     def _method_of_constant(self, activation: Activation, op: Op, base: Any, attribute: Any) -> bool:
+        relied = self.assumptions.register(Kind.METHOD, base, op.attributes["name"])
+        if relied.value is not attribute.value or not relied.usable:
+            return False
         self.assume(activation, op.operands[0])
-        if not self._class_attribute_holds(activation, type(base), op.attributes["name"], attribute.value):
+        if not rely(self, activation, relied):
             return False
         receiver = activation.environment[op.operands[0]]
         assert isinstance(receiver, Value)
@@ -318,9 +303,18 @@ class Specializer:
     def _property_of_constant(self, activation: Activation, op: Op, base: Any, attribute: Any) -> bool:
         if self._why_not(activation, attribute.value, 1, ()) is not None:
             return False
+        register, kind, name = self.assumptions.register, type(base), op.attributes["name"]
+        if not self.options.is_frozen(base):
+            found = register(Kind.CLASS_ATTRIBUTE, kind, name)
+            hook = register(Kind.CLASS_ATTRIBUTE, kind, "__getattribute__")
+            if found.value is not attribute.descriptor or hook.value is not object.__getattribute__:
+                return False
+            if not (found.usable and hook.usable):
+                return False
+            self.assume(activation, op.operands[0])
+            if not rely(self, activation, found, hook, register(Kind.OBJECT_CLASS, base)):
+                return False
         self.assume(activation, op.operands[0])
-        if not self._class_attribute_holds(activation, type(base), op.attributes["name"], attribute.descriptor):
-            return False
         receiver = activation.environment[op.operands[0]]
         assert isinstance(receiver, Value)
         self._inline(activation, op, Callee(attribute.value, ()), [receiver], ())
@@ -446,7 +440,7 @@ class Specializer:
             if found is raw.MISSING or found is raw.UNREADABLE:
                 return False
         self.assume(activation, op.operands[0])
-        self.report.rests_on("item", repr(wanted), "promised")
+        self.assumptions.register(Kind.LIST_ITEM if type(base) is list else Kind.DICT_ENTRY, base, wanted)
         self._constant(activation, op, found)
         return True
 
@@ -456,6 +450,8 @@ class Specializer:
         values = [activation.environment[operand] for operand in op.operands]
         if all(is_constant(value) for value in values):
             self._constant(activation, op, tuple(constant_of(value) for value in values))
+            return
+        if generators.build_closure(activation, op):
             return
         activation.write(op)
         written = activation.environment[op.results[0]]
@@ -469,10 +465,28 @@ class Specializer:
             items = self._items(base[0])
             if items is not None and self._may_unroll(activation, op, len(items)):
                 self.assume(activation, op.operands[0])
-                self._set(activation, op, KnownIterator(items, 0))
+                live = base[0] if type(base[0]) is list and not self.options.is_frozen(base[0]) else None
+                self._set(activation, op, KnownIterator(items, 0, live))
                 self.report.loop(self._place(activation, op.position), len(items))
                 return
+            expected = self._expected_items(activation, op, base[0])
+            if expected:
+                activation.write(op)
+                written = activation.environment[op.results[0]]
+                assert isinstance(written, Value)
+                self._set(activation, op, ExpectedIterator(written, expected, 0))
+                self.report.loop(self._place(activation, op.position), len(expected))
+                return
         self._plain(activation, op)
+
+    def _expected_items(self, activation: Activation, op: Op, base: Any) -> tuple[Any, ...]:
+        """Items of a list of callables that may change: each is checked where it is called."""
+        if type(base) is not list or not 0 < len(base) <= self.options.budget.unroll_iterations:
+            return ()
+        items = raw.sequence_items(base)
+        if any(self._callee(item) is None for item in items):
+            return ()
+        return items if self._may_unroll(activation, op, len(items)) else ()
 
     def _items(self, base: Any) -> tuple[Any, ...] | None:
         kind = type(base)
@@ -481,12 +495,40 @@ class Specializer:
                 return None
             return tuple(base)
         if kind is list and self.options.is_frozen(base):
-            self.report.rests_on("list", f"{len(base)} items", "promised")
+            self.assumptions.register(Kind.LENGTH, base)
+            return raw.sequence_items(base)
+        if kind is list and len(base) <= LIVE_ITEMS and any(self._is_worth_it(item) for item in base):
+            self.assumptions.register(Kind.LENGTH, base)
             return raw.sequence_items(base)
         if kind is dict and self.options.is_frozen(base):
-            self.report.rests_on("dict", f"{len(base)} items", "promised")
+            self.assumptions.register(Kind.LENGTH, base)
             return tuple(key for key, _ in raw.dict_items(base))
         return None
+
+    def _is_worth_it(self, item: Any) -> bool:
+        """Whether knowing an item of a list pays for the check that it is still there."""
+        if type(item) is tuple:
+            return any(self._callee(part) is not None for part in item)
+        return self._callee(item) is not None
+
+    def check_live(self, activation: Activation, iterator: KnownIterator) -> None:
+        """A list that can change still has its length, and its next item is the one that was seen."""
+        writer = self.writer
+        assert iterator.live is not None and activation.op is not None
+        count, known = len(iterator.items), writer.constant(iterator.live)
+        key = ("length", id(iterator.live))
+        if self.pure.get(key) != count:
+            handler = activation.handler(activation.op, activation.environment)
+            length = writer.op("py.call", [writer.constant(len), known], (), handler, {"kwnames": ()}).results[0]
+            writer.known.types[length] = int
+            same = writer.op("py.compare", [length, writer.constant(count)], attributes={"op": "eq"})
+            activation.check(writer.op("py.truth", same.results).results[0])
+            self.pure[key] = count
+        if iterator.index < count:
+            handler = activation.handler(activation.op, activation.environment)
+            place = writer.constant(iterator.index)
+            item = writer.op("py.subscr", [known, place], (), handler).results[0]
+            self._check_is(activation, item, iterator.items[iterator.index])
 
     def _may_unroll(self, activation: Activation, op: Op, count: int) -> bool:
         """The unrolling budget: iterations of one loop, operations of all."""
@@ -652,7 +694,10 @@ class Specializer:
                 found = raw.lookup_in_mro(kind, "__call__")
                 if found is None:
                     return False
-                return self._class_attribute_holds(activation, kind, "__call__", found[1])
+                attribute = self.assumptions.register(Kind.CLASS_ATTRIBUTE, kind, "__call__")
+                if attribute.value is not found[1]:
+                    return False
+                return rely(self, activation, attribute, self.assumptions.register(Kind.OBJECT_CLASS, callee))
         return False
 
     def _why_not(
@@ -742,7 +787,8 @@ class Specializer:
         """Walk the callee in place of the call."""
         writer = self.writer
         parts = raw.function_parts(target.function)
-        self.assumptions.function(target.function)
+        if not rely(self, activation, *self.assumptions.function(target.function)):
+            raise NotCompiled("internal-error", "a function without code")
         source = source_of(parts.code)
         self.inlined_size += source.size
         count = len(arguments) - len(names)
@@ -971,6 +1017,9 @@ RESULT_TYPES: dict[str, type] = {
     "py.list_to_tuple": tuple,
     "py.build_slice": slice,
 }
+LIVE_ITEMS = 16
+"""Longest list whose items are checked one by one in an unrolled loop."""
+
 ALWAYS_TRUE: frozenset[type] = frozenset(
     (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.CodeType, types.ModuleType)
 )
@@ -983,7 +1032,6 @@ READABLE = frozenset(
     )
 )
 """Kinds of attribute that a plain read gives without running user code, always the same object."""
-FREEZABLE = READABLE
 
 STEPS: dict[str, Step] = {
     "py.const": Specializer._const,
@@ -1012,6 +1060,7 @@ STEPS: dict[str, Step] = {
     "py.unpack_sequence": Specializer._unpack,
     "py.call": Specializer._call,
     "py.make_function": generators.make_function,
+    "py.make_cell": generators.make_cell,
 }
 """What the fast mode does with an op; every other op is copied."""
 

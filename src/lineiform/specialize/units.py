@@ -1,52 +1,95 @@
-"""What one unit rests on, in the form that the runtime asks for.
+"""What one unit rests on: the registered assumptions, in the form that specialiser and runtime ask for.
 
-Checked assumptions are in the code itself.  Here are the notified ones: the code and the defaults of every
-function that was inlined.
+Everything that the specialiser reads of the program is registered here before it is read; how it is relied
+on (proved, notified, checked, promised) is decided by ``assumptions.registry`` following the table.  What
+``explain`` shows comes from the same register, so that it cannot disagree with the code.  Never runs user code.
 """
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
 
 from lineiform.assumptions import raw
+from lineiform.assumptions.registry import Assumption, AssumptionSet, describe
+from lineiform.assumptions.table import CHECKED, Kind
+from lineiform.errors import NotCompiled
 
 
-class UnitAssumptions:
-    """Functions whose code and defaults a unit has built in."""
+class UnitAssumptions(AssumptionSet):
+    """The assumptions of one unit, and the globals of the functions that were built in.
 
-    def __init__(self) -> None:
-        self._functions: dict[int, tuple[Any, types.CodeType, tuple[Any, ...]]] = {}
-        self._namespaces: dict[int, dict[str, Any]] = {}
+    ``home``: globals of the unit's own function.  ``exact``: nothing is relaxed.  ``frozen``: what was promised.
+    ``watch``: announced changes of modules and classes may be relied on.
+    """
 
-    def function(self, function: Any) -> None:
-        """The unit relies on the code, defaults and keyword defaults of ``function``."""
+    def __init__(
+        self,
+        home: dict[str, Any] | None = None,
+        *,
+        exact: bool = False,
+        frozen: Callable[[object], bool] | None = None,
+        watch: bool = True,
+    ) -> None:
+        super().__init__(home, exact=exact, frozen=frozen)
+        self._watches_names = watch
+        self._namespaces: dict[int, tuple[types.CodeType, dict[str, Any]]] = {}
+
+    def function(self, function: types.FunctionType) -> tuple[Assumption, ...]:
+        """Rely on code, defaults and keyword defaults of a function."""
+        relied = tuple(self.register(kind, function) for kind in _PARTS)
         parts = raw.function_parts(function)
-        self._functions[id(function)] = (function, parts.code, parts.defaults)
-        self._namespaces[id(parts.code)] = parts.globals
+        self.code(parts.code, parts.globals)
+        return relied
+
+    def root(self, function: types.FunctionType, target: object) -> tuple[Assumption, ...]:
+        """Rely on the callable that is compiled itself; gives what its code has to check at entry.
+
+        Raises NotCompiled when changes of functions are not announced here.
+        """
+        self.watch, watch = True, self.watch
+        parts = self.function(function)
+        self.watch = watch
+        if any(assumption.reliance is CHECKED for assumption in parts):
+            raise NotCompiled("assumption-broken", "another audit hook keeps changes of functions from being announced")
+        if type(target) in (types.FunctionType, types.MethodType, functools.partial):
+            return ()
+        relied = (
+            self.register(Kind.OBJECT_CLASS, target),
+            self.register(Kind.CLASS_ATTRIBUTE, type(target), "__call__"),
+        )
+        return tuple(assumption for assumption in relied if assumption.reliance is CHECKED)
+
+    def _subscribe(self, assumption: Assumption, source: Any) -> bool:
+        if assumption.kind in _NAMES and not self._watches_names:
+            return False
+        return super()._subscribe(assumption, source)
 
     def code(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
-        """A function that its maker calls is built in: its globals."""
-        self._namespaces[id(code)] = namespace
+        """Note the globals of a function that is built in."""
+        self._namespaces[id(code)] = (code, namespace)
 
     def namespace_of(self, code: types.CodeType | None, default: dict[str, Any]) -> dict[str, Any]:
         """Globals of the function that ``code`` came from."""
-        return self._namespaces.get(id(code), default)
-
-    def revalidate(self) -> list[Any]:
-        """Functions that have changed since they were read."""
-        return [
-            function
-            for function, code, defaults in self._functions.values()
-            if raw.function_code(function) is not code or raw.function_parts(function).defaults is not defaults
-        ]
-
-    def subscribe(self, callback: Callable[[Any], None]) -> None:
-        """Tell ``callback`` when one of the functions gets other code or defaults."""
+        known = self._namespaces.get(id(code))
+        return default if known is None else known[1]
 
     def describe(self) -> list[Any]:
-        return [
-            {"kind": "function code", "what": raw.function_name(function)[1], "how": "notified"}
-            for function, _, _ in self._functions.values()
-        ]
+        """All assumptions for ``explain``."""
+        rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for assumption in self:
+            if assumption.usable:
+                shown = describe(assumption)
+                what = f"{shown.key} of {shown.subject}" if shown.key else shown.subject
+                rows[shown.kind, what, shown.reliance] = {
+                    "kind": shown.kind, "what": what, "how": shown.reliance, "reason": shown.reason,
+                }  # fmt: skip
+        return list(rows.values())
+
+
+_NAMES = frozenset(
+    (Kind.OWN_GLOBAL, Kind.OTHER_GLOBAL, Kind.BUILTIN, Kind.CLASS_ATTRIBUTE, Kind.METHOD, Kind.INSTANCE_ATTRIBUTE)
+)
+_PARTS = (Kind.FUNCTION_CODE, Kind.FUNCTION_DEFAULTS, Kind.FUNCTION_KWDEFAULTS)

@@ -23,10 +23,47 @@ class Deferred:
 
 
 class KnownIterator(NamedTuple):
-    """An iterator over ``items`` of which the first ``index`` are consumed."""
+    """An iterator over ``items`` of which the first ``index`` are consumed.
+
+    ``live``: the list that is iterated, when it has to be checked that it still holds these items.
+    """
 
     items: tuple[Any, ...]
     index: int
+    live: list[Any] | None = None
+
+
+class ExpectedIterator(Deferred):
+    """An iterator that exists, over a sequence that held ``items`` when the unit was compiled.
+
+    ``index`` of its items are consumed.  Each item is checked before its identity is used, so that a sequence
+    that has changed, or changes while it is walked, is seen.
+    """
+
+    __slots__ = ("iterator", "items", "index")
+
+    def __init__(self, iterator: Value, items: tuple[Any, ...], index: int) -> None:
+        self.iterator = iterator
+        self.items = items
+        self.index = index
+
+    def build(self, activation: Any) -> Value:
+        """It exists."""
+        return self.iterator
+
+
+class KnownCell(Deferred):
+    """A cell that holds ``content`` for ever and is built anew wherever one is needed."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: Value) -> None:
+        self.content = content
+
+    def build(self, activation: Any) -> Value:
+        """Write the op that makes a cell."""
+        made: Value = activation.writer.op("py.make_cell", [self.content]).results[0]
+        return made
 
 
 class KnownMethod(NamedTuple):
