@@ -32,6 +32,7 @@ from lineiform.specialize.values import (
     boolean_of,
     constant_of,
     is_constant,
+    is_unbound,
 )
 
 Environment = dict[Value, Abstract]
@@ -126,8 +127,10 @@ class Writer:
     def boolean(self, value: bool) -> Value:
         return self.op("i1.const", attributes={"value": value}).results[0]
 
-    def unbound(self) -> Value:
-        return self.op("py.unbound").results[0]
+    def named_variable(self, name: str) -> int:
+        """A frame slot whose name shows when it turns out to be unbound."""
+        self.function.variables.append(Variable(name, "local"))
+        return len(self.function.variables) - 1
 
     def hidden_variable(self, name: str) -> int:
         """A frame slot for a variable of an inlined function; slots are used again."""
@@ -190,6 +193,8 @@ class Activation:
     def run(self, arguments: Sequence[Abstract]) -> None:
         """Walk the whole function; ``returns`` has the ways out afterwards."""
         entry = self.source.order[0]
+        if self.parent is not None:
+            self._bind_checked(entry, arguments)
         first = Instance(entry, (), False, None)
         first.out = self.writer.block
         environment: Environment = dict(zip(entry.params, arguments))
@@ -202,6 +207,15 @@ class Activation:
                 self._walk(item.instance, item.index, item.environment, item.out)
             else:
                 self._process(item)
+
+    def _bind_checked(self, entry: Block, arguments: Sequence[Abstract]) -> None:
+        """Variables that may turn out to be unbound are real ones even when the function is inlined."""
+        given = dict(zip((param.variable for param in entry.params), arguments))
+        for variable in sorted(self.source.checked - self.hidden.keys()):
+            slot = self.writer.named_variable(self.source.function.variables[variable].name)
+            self.hidden[variable] = slot
+            if variable in given:
+                self.writer.op("py.bind", [self._written(given[variable])], attributes={"var": slot})
 
     def _push(self, item: Instance | Resume) -> None:
         instance = item.instance if isinstance(item, Resume) else item
@@ -285,11 +299,6 @@ class Activation:
             constant = constant_of(first)
             if all(constant_of(value) is constant for value in values):
                 return self._constant_in(out, "py.const", {"value": constant})
-        if all(
-            isinstance(value, Value) and isinstance(value.owner, Op) and value.owner.spec.name == "py.unbound"
-            for value in values
-        ):
-            return self._constant_in(out, "py.unbound", {})
         return None
 
     def _constant_in(self, out: Block, name: str, attributes: dict[str, Any]) -> Value:
@@ -675,7 +684,9 @@ class Activation:
             self.bound.pop(source_variable, None)
         if self.parent is None:
             operands = [self.materialise(operand) for operand in op.operands]
-            self.writer.op(op.spec.name, operands, attributes={"var": self.slots[source_variable]})
+            empty = op.spec.name == "py.kill" or is_unbound(operands[0])
+            operands = [] if empty else operands
+            self.writer.op("py.kill" if empty else "py.bind", operands, attributes={"var": self.slots[source_variable]})
             return
         if op.spec.name == "py.kill":
             if source_variable in self.hidden:
@@ -683,7 +694,7 @@ class Activation:
             return
         value = environment[op.operands[0]]
         if source_variable not in self.hidden:
-            if self.kept_alive(value):
+            if source_variable not in self.source.checked and self.kept_alive(value):
                 return
             name = self.source.function.variables[source_variable].name
             self.hidden[source_variable] = self.writer.hidden_variable(name)
@@ -693,7 +704,7 @@ class Activation:
         """Whether the object lives at least as long as this function without being bound by it."""
         if not isinstance(value, Value):
             return True
-        if is_constant(value) or (isinstance(value.owner, Op) and value.owner.spec.name == "py.unbound"):
+        if is_constant(value):
             return True
         kind = self.writer.known.type_of(value)
         if kind is not None and kind in ATOMS:

@@ -20,7 +20,7 @@ from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.consumers import CONSUMER, CONSUMERS, Form, Unsuited
 from lineiform.specialize.engine import Activation, OuterHandler, add_scope
 from lineiform.specialize.source import Source, source_of
-from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant
+from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant, is_unbound
 
 if TYPE_CHECKING:
     from lineiform.specialize.specializer import Specializer
@@ -130,7 +130,12 @@ def build_closure(activation: Activation, op: Op) -> bool:
 def make_cell(rules: Specializer, activation: Activation, op: Op) -> None:
     """``py.make_cell``: deferred when its content never changes."""
     content = activation.environment[op.operands[0]]
-    if op.results[0] in activation.source.constant_cells and isinstance(content, Value):
+    if is_unbound(content):
+        empty = rules.writer.op("py.unbound").results[0]
+        activation.environment[op.results[0]] = rules.writer.op("py.make_cell", [empty]).results[0]
+    elif activation.instance.generic:  # type: ignore[union-attr]
+        rules._plain(activation, op)
+    elif op.results[0] in activation.source.constant_cells and isinstance(content, Value):
         activation.environment[op.results[0]] = KnownCell(content)
     else:
         rules._plain(activation, op)

@@ -39,10 +39,11 @@ class Source:
     ``closures``: tuples that only a function that is made in the same block uses.
     ``invariant``: parameters of loop headers that the loop
     does not change.  ``rebound``: variables that the function binds or kills itself.
+    ``checked``: variables of which the function asks whether they are bound.
     """
 
     __slots__ = (
-        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "constant_cells", "closures", "size", "obstacle", "invariant", "rebound",
+        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "constant_cells", "closures", "size", "obstacle", "invariant", "rebound", "checked",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -60,6 +61,10 @@ class Source:
             op.attributes["var"]
             for op in function.ops()
             if op.spec.name in ("py.bind", "py.kill") and not self.constant_cells.intersection(op.operands)
+        )
+        places = {variable.name: number for number, variable in enumerate(function.variables)}
+        self.checked = frozenset(
+            places[op.attributes["name"]] for op in function.ops() if op.spec.name == "py.check_bound"
         )
         self.size = sum(len(block.ops) for block in self.order)
         self.obstacle = self._find_obstacle()

@@ -30,8 +30,10 @@ from lineiform.specialize.values import (
     KnownCell,
     KnownIterator,
     KnownMethod,
+    UNBOUND,
     constant_of,
     is_constant,
+    is_unbound,
 )
 
 AttributeKind = raw.AttributeKind
@@ -135,7 +137,7 @@ class Specializer:
         self._constant(activation, op, op.attributes["value"])
 
     def _unbound(self, activation: Activation, op: Op) -> None:
-        self._set(activation, op, self.writer.unbound())
+        self._constant(activation, op, UNBOUND)
 
     def _bind(self, activation: Activation, op: Op) -> None:
         activation.bind(op)
@@ -151,14 +153,30 @@ class Specializer:
 
     def _check_bound(self, activation: Activation, op: Op) -> None:
         value = activation.environment[op.operands[0]]
-        certain = isinstance(value, Value) and (
-            (isinstance(value.owner, Op) and value.owner.spec.name != "py.unbound")
-            or value.owner is self.writer.function.entry
-        )
-        if certain:
-            self._set(activation, op, value)
-        else:
-            activation.write(op)
+        self._set(activation, op, value)
+        if is_unbound(value):
+            self._raise_unbound(activation, op)
+            raise Stop
+        if not isinstance(value, Value) or isinstance(value.owner, Op) or value.owner is self.writer.function.entry:
+            return
+        writer = self.writer
+        empty, bound = Block(), Block()
+        condition = writer.op("py.is", [value, writer.constant(UNBOUND)], attributes={"invert": False})
+        writer.op("cond_br", condition.results, [Target(empty), Target(bound)])
+        here, position = writer.block, writer.position
+        writer.open(empty, True)
+        self._raise_unbound(activation, op)
+        writer.open(bound, here.cold)
+        writer.position = position
+
+    def _raise_unbound(self, activation: Activation, op: Op) -> None:
+        writer = self.writer
+        text = f"cannot access local variable '{op.attributes['name']}' where it is not associated with a value"
+        operands = [writer.constant(UnboundLocalError), writer.constant(text)]
+        handler = activation.handler(op, activation.environment)
+        error = writer.op("py.call", operands, (), handler, {"kwnames": ()})
+        handler = activation.handler(op, activation.environment)
+        writer.op("py.raise", error.results, (), handler)
 
     def _free_cell(self, activation: Activation, op: Op) -> None:
         if activation.cells is not None:
@@ -831,7 +849,8 @@ class Specializer:
     def _continue_after(self, activation: Activation, op: Op, child: Activation) -> None:
         """Go on behind the call with the value that came back."""
         writer = self.writer
-        writer.free_hidden.extend(child.hidden.values())
+        variables = writer.function.variables
+        writer.free_hidden.extend(slot for slot in child.hidden.values() if variables[slot].kind == "hidden")
         returns = child.returns
         if not returns:
             raise Stop
@@ -1070,7 +1089,9 @@ STEPS_GENERIC: dict[str, Step] = {
     "py.bind": Specializer._bind,
     "py.kill": Specializer._bind,
     "py.release": Specializer._release,
+    "py.check_bound": Specializer._check_bound,
     "py.free_cell": Specializer._free_cell,
+    "py.make_cell": generators.make_cell,
     "py.load_global": Specializer._load_global_generic,
     "py.store_global": Specializer._store_global,
     "py.delete_global": Specializer._store_global,

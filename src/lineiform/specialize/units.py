@@ -67,6 +67,10 @@ class UnitAssumptions(AssumptionSet):
             return False
         return super()._subscribe(assumption, source)
 
+    def revalidate(self) -> list[Assumption]:
+        """Those that no longer hold and that the code does not check itself."""
+        return [assumption for assumption in super().revalidate() if assumption.reliance is not CHECKED]
+
     def code(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
         """Note the globals of a function that is built in."""
         self._namespaces[id(code)] = (code, namespace)

@@ -12,6 +12,22 @@ from typing import Any, NamedTuple, Union
 from lineiform.ir.function import Op, Value
 
 
+class Unbound:
+    """The state of a variable without a value, as an object: ``UNBOUND`` is the only one.
+
+    It stands for ``py.unbound`` where variables have no slot that could be empty; nothing but checks for it,
+    bindings and new cells ever meet it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<unbound>"
+
+
+UNBOUND = Unbound()
+
+
 class Deferred:
     """Base of values that are built only where they are needed."""
 
@@ -109,6 +125,11 @@ def constant_of(value: Abstract) -> Any:
     """The object of a constant."""
     assert isinstance(value, Value) and isinstance(value.owner, Op)
     return value.owner.attributes["value"]
+
+
+def is_unbound(value: Abstract) -> bool:
+    """Whether a variable certainly has no value."""
+    return is_constant(value) and constant_of(value) is UNBOUND
 
 
 def boolean_of(value: Abstract) -> bool | None:

@@ -66,8 +66,11 @@ class Edges(Machine):
             home = self.home(param, block)
             if home == "stack":
                 on_stack.append((param, argument))
-            elif home == "slot" and not (argument is param and param in self.in_slots):
+            elif home == "slot" and not self._is_there(param, argument):
                 moves.append((param, argument))
+            elif home == "slot":
+                self.in_slots.discard(argument)
+                self.in_slots.add(param)
         supplied_params = [param for param in block.params[:count] if param not in self.facts.idle]
         if count and not supplied_params:
             self.pop_top()
@@ -81,6 +84,12 @@ class Edges(Machine):
         self._move(moves, block)
         self.become(goal)
         self._empty_slots(block)
+
+    def _is_there(self, param: Value, argument: Held) -> bool:
+        """The slot of the parameter is the one in which the argument lies."""
+        return argument in self.in_slots and (
+            argument is param or self.frame.temporary(argument) == self.frame.temporary(param)
+        )
 
     def _move(self, moves: list[tuple[Value, Held]], block: Block) -> None:
         """Parallel assignment of slots: first everything is loaded, then stored."""
@@ -144,7 +153,11 @@ class Edges(Machine):
             home = self.home(param, block)
             if home == "stack":
                 waiting.append((param, argument))
-            elif home == "slot" and argument is not param and self.slot_contents.get(param) is not argument:
+            elif (
+                home == "slot"
+                and not self._is_there(param, argument)
+                and self.slot_contents.get(param) is not argument
+            ):
                 self.load(argument)
                 self.emit("STORE_FAST", self.frame.temporary(param))
                 self.drop(1)
@@ -279,8 +292,9 @@ class Edges(Machine):
     def write_entries(self) -> None:
         """What happens first when an exception arrives: slots that the handler does not know are emptied."""
         for block, piece in self.entries.items():
+            expected = {self.frame.temporary(value) for value in self.slots_at(block)}
             stale = self.filled[block] - self.slots_at(block)
             self.piece, self.position, self.scope = piece, block.ops[0].position, block.ops[0].scope
-            for slot in sorted({self.frame.temporary(value) for value in stale}):
+            for slot in sorted({self.frame.temporary(value) for value in stale} - expected):
                 self.emit("LOAD_CONST", self.frame.constant(None))
                 self.emit("STORE_FAST", slot)

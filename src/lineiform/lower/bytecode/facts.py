@@ -63,6 +63,8 @@ class Facts:
     ``idle``: parameters that nothing needs; what arrives for them is no use.
     ``uses``: number of uses of each value (being built up or named in a message is not one).
     ``maybe_unbound``: values that can be the state of a variable without a value.
+    ``shared``: of these, the one whose frame slot a value shares; they can be moved but never copied, so those
+    that pass into each other have one slot.
     """
 
     def __init__(self, function: Function) -> None:
@@ -82,6 +84,8 @@ class Facts:
         self.live_in: dict[Block, set[Held]] = self._liveness()
         self.last_use = {block: self._last_uses(block) for block in self.order}
         self.maybe_unbound: set[Held] = self._unbound()
+        self.shared: dict[Held, Held] = {}
+        self._share()
 
     def of(self, value: Value) -> Held:
         """The representative of ``value``."""
@@ -124,15 +128,18 @@ class Facts:
         """A stack parameter that always gets the value of the same variable need not lie on the stack."""
         merged = False
         arriving: dict[Value, set[Held]] = {}
+        iterators: set[Value] = set()  # FOR_ITER wants them on the stack
         for block in self.order:
             for op in block.ops:
+                if op.spec.name == "py.for_iter":
+                    iterators.add(op.operands[0])
                 for target in op.edges():
                     for param, argument in self.arguments(op, target):
                         if param.variable is None:
                             arriving.setdefault(param, set()).add(argument)
         for param, values in arriving.items():
             values.discard(param)
-            if len(values) == 1:
+            if len(values) == 1 and param not in iterators:
                 (value,) = values
                 owner = param.owner
                 assert isinstance(owner, Block)
@@ -341,15 +348,36 @@ class Facts:
                 changed = True
         return changed
 
+    def _share(self) -> None:
+        """Join maybe unbound values along edges, but not with one that lives in the same block."""
+        shared = self.shared
+        places: dict[Held, set[Block]] = {}
+        for value in self.maybe_unbound:
+            if isinstance(value, Value) and isinstance(value.owner, Block):
+                places[value] = {value.owner}
+        if not places:
+            return
+        for block, live in self.live_in.items():
+            for value in live & places.keys():
+                places[value].add(block)
+        for edges in self.edges.values():
+            for edge in edges:
+                for param, argument in self.arguments(edge.op, edge.target):
+                    first, second = shared.get(param, param), shared.get(argument, argument)
+                    if first is second or first not in places or second not in places:
+                        continue
+                    if places[first].isdisjoint(places[second]):
+                        places[first] |= places.pop(second)
+                        for value in [v for v, leader in shared.items() if leader is second] + [second]:
+                            shared[value] = first
+
     def _unbound(self) -> set[Held]:
         feeds: dict[Held, list[Value]] = {}
         for edges in self.edges.values():
             for edge in edges:
-                for param, argument in self.arguments(edge.op, edge.target):
-                    feeds.setdefault(argument, []).append(param)
-                if edge.target is edge.op.handler:
-                    for param, argument in self.unwound(edge.op):
-                        feeds.setdefault(argument, []).append(param)
+                params = edge.target.block.params[supplied(edge.op, edge.target) :]
+                for param, argument in zip(params, edge.target.args, strict=True):
+                    feeds.setdefault(self.of(argument), []).append(param)
         found: set[Held] = {UNBOUND}
         pending: list[Held] = [UNBOUND]
         while pending:

@@ -271,11 +271,9 @@ class Writer(Calls):
         detached = self.find(container[0]) is None
         if detached:
             # It lies in a slot or a variable: a copy is pushed and released again.
-            stacked = [value for value, _ in rest if not self.is_leaf(value)]
-            if stacked:
-                raise Conflict(stacked)
-            self.load(container[0])
-        self.arrange(rest)
+            self.arrange([container, *rest])
+        else:
+            self.arrange(rest)
         index = self.find(container[0])
         assert index is not None
         depth = sum(item.width for item in self.stack[index:]) - len(rest)

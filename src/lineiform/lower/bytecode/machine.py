@@ -71,6 +71,7 @@ class Frame:
 
     def temporary(self, value: Held) -> int:
         """The frame slot of a value that lives in one, as a pseudo variable number."""
+        value = self.facts.shared.get(value, value)
         if value not in self.slots:
             self.slots[value] = len(self.facts.function.variables) + len(self.temporaries)
             self.temporaries.append(f".t{len(self.temporaries)}")

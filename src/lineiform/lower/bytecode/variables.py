@@ -8,7 +8,7 @@ MAKE_CELL turns into cells; constant cells are free variables beyond those of th
 from __future__ import annotations
 
 from lineiform.errors import NotCompiled
-from lineiform.ir.function import Op
+from lineiform.ir.function import Block, Op
 from lineiform.lower.bytecode.edges import Edges
 from lineiform.lower.bytecode.facts import UNBOUND, Held, Marker
 from lineiform.lower.bytecode.machine import Conflict, constant_of, is_constant
@@ -35,7 +35,8 @@ class Variables(Edges):
             return
         stack = self.stack
         if not (stack and stack[-1].value is value and stack[-1].width == 1 and stack[-1].owner < 0):
-            self.moving = value if self.find(value) is not None else None
+            moves = self.find(value) is not None or value in self.facts.maybe_unbound
+            self.moving = value if moves else None
             self.arrange([(value, 1)])
             self.moving = None
         self._keep(old, variable)
@@ -119,10 +120,15 @@ class Variables(Edges):
     def write_make_cell(self, op: Op) -> None:
         cell = op.results[0]
         if cell not in self.forced:
-            following = self.block.ops[self.index + 1]
-            if following.spec.name != "py.bind" or following.operands[0] is not cell:
-                raise Conflict([cell])
-            return
+            if _is_bound_next(self.block, self.index):
+                return
+            # A cell without a variable: all of the function's at once, so that it is written again once.
+            raise Conflict(
+                op.results[0]
+                for block in self.facts.order
+                for index, op in enumerate(block.ops)
+                if op.spec.name == "py.make_cell" and not _is_bound_next(block, index)
+            )
         initial = self.facts.of(op.operands[0])
         slot = self.frame.temporary(cell)
         if initial in self.facts.maybe_unbound and initial is not UNBOUND:
@@ -167,3 +173,9 @@ class Variables(Edges):
     def push_results(self, op: Op) -> None:
         """Results of the op that was just written lie on the stack now."""
         raise NotImplementedError
+
+
+def _is_bound_next(block: Block, index: int) -> bool:
+    """Whether the op behind a ``py.make_cell`` binds the cell to a variable."""
+    following = block.ops[index + 1]
+    return following.spec.name == "py.bind" and following.operands[0] is block.ops[index].results[0]
