@@ -24,7 +24,6 @@ from lineiform.specialize.values import (
     ATOMS,
     Abstract,
     Deferred,
-    ExpectedIterator,
     Known,
     KnownCell,
     KnownIterator,
@@ -52,7 +51,7 @@ class Arrival(NamedTuple):
 class Instance:
     """A copy of ``block``; see the module's docstring."""
 
-    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release", "item")
+    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release")
 
     def __init__(self, block: Block, iterations: Iterations, generic: bool, header_index: int | None) -> None:
         self.block = block
@@ -62,7 +61,6 @@ class Instance:
         self.out = Block(block.catches)
         self.arrivals: list[Arrival] = []
         self.late: list[tuple[Value, Value | int]] | None = None  # parameters that later edges must supply
-        self.item: tuple[Any] | None = None  # what the loop's next item is expected to be
         self.release: set[int] = set()  # variables of inlined functions that an exception has left behind
 
 
@@ -250,8 +248,6 @@ class Activation:
         count = arrivals[0].supplied
         for param in block.params[:count]:
             environment[param] = out.add_param(param.type, None)
-            if instance.item is not None:
-                self.writer.known.expected[environment[param]] = instance.item[0]  # type: ignore[index]
         looping = self._open_ended(instance)
         self.writer.position = block.ops[0].position
         self.writer.scope = self.scope
@@ -288,10 +284,6 @@ class Activation:
         first = values[0]
         if all(value is first for value in values):
             return first
-        if isinstance(first, ExpectedIterator) and all(
-            isinstance(value, ExpectedIterator) and value.iterator is first.iterator for value in values
-        ):
-            return first.iterator
         if all(isinstance(value, KnownIterator) for value in values):
             # They differ only behind their loop, where nothing but a release is left to be done with them.
             return KnownIterator((), 0)
@@ -321,8 +313,6 @@ class Activation:
         return param
 
     def _written(self, value: Abstract) -> Value:
-        if isinstance(value, ExpectedIterator):
-            return value.iterator
         if not isinstance(value, Value):
             raise NotCompiled("internal-error", "an iterator that was not built is needed")
         return value
@@ -364,7 +354,7 @@ class Activation:
             value = args[header.params.index(iterator)]
         else:
             value = live.get(iterator)
-        return value.index if isinstance(value, (KnownIterator, ExpectedIterator)) else None
+        return value.index if isinstance(value, KnownIterator) else None
 
     def edge(self, op: Op, target: Target, environment: Environment, generic: bool | None = None) -> Target:
         """The written edge for a source edge that leaves from here with ``environment``."""
@@ -603,12 +593,6 @@ class Activation:
         environment = self.environment
         iterator = environment[op.operands[0]]
         body, finished = op.targets
-        if isinstance(iterator, ExpectedIterator) and iterator.index < len(iterator.items):
-            self._iterate_expected(op, iterator)
-            return
-        if isinstance(iterator, ExpectedIterator) or self.instance.generic:  # type: ignore[union-attr]
-            self._iterate_generically(op, self._written(iterator))
-            return
         if not isinstance(iterator, KnownIterator):
             targets = [self.edge(op, target, environment) for target in op.targets]
             self.writer.op(
@@ -631,37 +615,6 @@ class Activation:
         instance = self._instance(body.block, args, live, False)
         target = self.arrive(instance, args, live, 0)
         self.writer.op("br", (), [target])
-
-    def _iterate_expected(self, op: Op, iterator: ExpectedIterator) -> None:
-        """One more item that is probably the one that stood there when the unit was compiled."""
-        environment = self.environment
-        body, finished = op.targets
-        advanced = ExpectedIterator(iterator.iterator, iterator.items, iterator.index + 1)
-        ahead: Environment = {
-            name: advanced if value is iterator else value for name, value in environment.items()
-        }
-        target, instance = self.edge_to(op, body, ahead, None)
-        instance.item = (iterator.items[iterator.index],)
-        targets = [target, self.edge(op, finished, environment)]
-        handler = self.handler(op, environment)
-        self.writer.op("py.for_iter", [iterator.iterator], targets, handler)
-
-    def _iterate_generically(self, op: Op, iterator: Value) -> None:
-        """The body is the generic one, which can be entered in other ways too."""
-        environment, writer = self.environment, self.writer
-        body, finished = op.targets
-        between = Block()
-        item = between.add_param()
-        targets = [Target(between), self.edge(op, finished, environment)]
-        writer.op("py.for_iter", [iterator], targets, self.handler(op, environment))
-        cold = writer.block.cold
-        writer.open(between, True)
-        environment = self._without_abstractions(environment)
-        args = (item, *(environment[argument] for argument in body.args))
-        live = {value: environment[value] for value in self.source.live[body.block]}
-        generic = self._instance(body.block, args, live, True)
-        between.cold = cold or not self.instance.generic  # type: ignore[union-attr]
-        writer.op("br", (), [self.arrive(generic, args, live, 0)])
 
     def leave_function(self) -> None:
         """Release the variables of an inlined function."""

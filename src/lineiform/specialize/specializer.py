@@ -26,7 +26,6 @@ from lineiform.specialize.source import source_of
 from lineiform.specialize.values import (
     ATOMS,
     ITERABLES,
-    ExpectedIterator,
     KnownCell,
     KnownIterator,
     KnownMethod,
@@ -487,24 +486,7 @@ class Specializer:
                 self._set(activation, op, KnownIterator(items, 0, live))
                 self.report.loop(self._place(activation, op.position), len(items))
                 return
-            expected = self._expected_items(activation, op, base[0])
-            if expected:
-                activation.write(op)
-                written = activation.environment[op.results[0]]
-                assert isinstance(written, Value)
-                self._set(activation, op, ExpectedIterator(written, expected, 0))
-                self.report.loop(self._place(activation, op.position), len(expected))
-                return
         self._plain(activation, op)
-
-    def _expected_items(self, activation: Activation, op: Op, base: Any) -> tuple[Any, ...]:
-        """Items of a list of callables that may change: each is checked where it is called."""
-        if type(base) is not list or not 0 < len(base) <= self.options.budget.unroll_iterations:
-            return ()
-        items = raw.sequence_items(base)
-        if any(self._callee(item) is None for item in items):
-            return ()
-        return items if self._may_unroll(activation, op, len(items)) else ()
 
     def _items(self, base: Any) -> tuple[Any, ...] | None:
         kind = type(base)

@@ -49,25 +49,6 @@ class KnownIterator(NamedTuple):
     live: list[Any] | None = None
 
 
-class ExpectedIterator(Deferred):
-    """An iterator that exists, over a sequence that held ``items`` when the unit was compiled.
-
-    ``index`` of its items are consumed.  Each item is checked before its identity is used, so that a sequence
-    that has changed, or changes while it is walked, is seen.
-    """
-
-    __slots__ = ("iterator", "items", "index")
-
-    def __init__(self, iterator: Value, items: tuple[Any, ...], index: int) -> None:
-        self.iterator = iterator
-        self.items = items
-        self.index = index
-
-    def build(self, activation: Any) -> Value:
-        """It exists."""
-        return self.iterator
-
-
 class KnownCell(Deferred):
     """A cell that holds ``content`` for ever and is built anew wherever one is needed."""
 
