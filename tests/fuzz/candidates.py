@@ -78,15 +78,17 @@ class Schedule:
     pin: str = ""  # what the first argument is specialised for: an int, or the name of a type
 
 
+SMALL = {"inline_size": 300, "unroll_size": 150}  # big units take long to compile and find little more
 SCHEDULES = (
-    Schedule(),
-    Schedule(eager=False),
-    Schedule(eager=False, threshold=2),
-    Schedule(limits={"inline_depth": 2}),
-    Schedule(limits={"unroll_iterations": 1, "callee_size": 30}),
-    Schedule(eager=False, threshold=3, limits={"recompilations": 0}),
-    Schedule(pin="1"),
-    Schedule(pin="int", eager=False),
+    Schedule(limits=SMALL),
+    Schedule(eager=False, limits=SMALL),
+    Schedule(eager=False, threshold=2, limits=SMALL),
+    Schedule(limits=SMALL | {"inline_depth": 2}),
+    Schedule(limits=SMALL | {"unroll_iterations": 1, "callee_size": 30}),
+    Schedule(eager=False, threshold=3, limits=SMALL | {"recompilations": 0}),
+    Schedule(limits=SMALL, pin="1"),
+    Schedule(eager=False, limits=SMALL, pin="int"),
+    Schedule(limits={"compile_seconds": 1.0}),
 )
 
 
