@@ -12,10 +12,11 @@ from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
+from lineiform.code.handlers import visible_handlers
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
-from lineiform.ir.ops import OPS, RAISES
+from lineiform.ir.ops import RAISES
 from lineiform.ir.text import print_function
 from lineiform.lower.bytecode import Lowered, lower
 from lineiform.optimize.cleanup import clean_up
@@ -215,7 +216,19 @@ class _Compiler:
         leaving.append("py.release", [call.results[0]])
         leaving.append("py.reraise", [exception])
         self.function.blocks.append(leaving)
-        assert "py.reraise" in OPS
+        for handler, scope in visible_handlers(self.function):
+            if handler is not leaving:
+                self._repair_at(handler, scope)
+
+    def _repair_at(self, handler: Block, scope: int) -> None:
+        """What is caught here and looked at shows the functions that were inlined."""
+        first = handler.ops[0]
+        ops, handler.ops = handler.ops, []
+        repair = handler.append("py.const", (), (), None, first.position, scope, value=self.repairer.catching(scope))
+        operands = [repair.results[0], handler.params[handler.catches - 1]]
+        call = handler.append("py.call", operands, (), None, first.position, scope, kwnames=())
+        handler.append("py.release", [call.results[0]], (), None, first.position, scope)
+        handler.ops += ops
 
     def unit(self, lowered: Lowered, phases: Phases) -> Unit:
         """The function object and all that is known about it."""

@@ -47,6 +47,23 @@ class Step(NamedTuple):
     line: int
 
 
+class _Made:
+    """Marks a frame that was made (as its ``f_trace``): for which scope of which run of the unit.
+
+    ``linked``: the entry of its caller stands above its own.
+    """
+
+    __slots__ = ("own", "scope", "linked")
+
+    def __init__(self, own: FrameType, scope: int, linked: bool) -> None:
+        self.own = own
+        self.scope = scope
+        self.linked = linked
+
+    def __call__(self, *arguments: object) -> None:
+        """No trace function: nothing is traced in a frame that never runs."""
+
+
 class Repairer:
     """Repairs tracebacks of one unit.  ``complete`` is called once the unit's code exists."""
 
@@ -76,38 +93,69 @@ class Repairer:
 
     def repair(self, exception: BaseException) -> None:
         """Called by the unit with an exception that is about to leave it."""
+        self._repair(exception, sys._getframe(1), 0)
+
+    def catching(self, scope: int) -> Callable[[BaseException], None]:
+        """As ``repair``, for an exception that is caught in ``scope``: its callers are added when it leaves."""
+
+        def repair(exception: BaseException) -> None:
+            self._repair(exception, sys._getframe(1), scope)
+
+        return repair
+
+    def _repair(self, exception: BaseException, own: FrameType, base: int) -> None:
         if _make_frame is None:
             return
-        own = sys._getframe(1)
         entries: list[TracebackType] = []
         entry = exception.__traceback__
         while entry is not None:
             entries.append(entry)
             entry = entry.tb_next
+        parts: list[list[int] | None] = []
         newer: list[int] = []
-        chains: list[list[int] | None] = []
         for entry in entries:
-            if entry.tb_frame is not own:
-                chains.append(None)
+            made = entry.tb_frame.f_trace
+            if entry.tb_frame is own:
+                chain = self._chain(entry.tb_lasti)
+                part = chain[self._first(chain, newer, base) :]
+                parts.append(None if part == [0] else part)
+            elif type(made) is _Made and made.own is own:
+                chain = self._callers(made.scope)
+                part = chain[-1:] if made.linked else chain[self._first(chain, newer, base) :]
+                parts.append(None if len(part) == 1 else part)
+                made.linked = made.linked or bool(newer) or len(part) > 1
+            else:
+                parts.append(None)
                 continue
-            chain = self._chain(entry.tb_lasti)
-            shared = 0
-            while shared < min(len(newer), len(chain)) and newer[shared] == chain[shared]:
-                shared += 1
-            chains.append(chain[max(shared - 1, 0) :])
             newer = chain
+        if not any(parts):
+            return
         rebuilt: TracebackType | None = None
-        for entry, part in zip(reversed(entries), reversed(chains)):
-            if part is None or part == [0]:
+        for entry, part in zip(reversed(entries), reversed(parts)):
+            if part is None:
                 rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
             else:
-                rebuilt = self._expand(entry, part, rebuilt)
+                rebuilt = self._expand(own, entry, part, rebuilt)
         exception.__traceback__ = rebuilt
+
+    @staticmethod
+    def _first(chain: list[int], newer: list[int], base: int) -> int:
+        """Where an entry's part of the chain begins: at what it shares with the one above, or at the catcher."""
+        if not newer:
+            return chain.index(base) if base in chain else 0
+        shared = 0
+        while shared < min(len(newer), len(chain)) and newer[shared] == chain[shared]:
+            shared += 1
+        return max(shared - 1, 0)
 
     def _chain(self, offset: int) -> list[int]:
         """Scopes from the unit's own function down to the one that raised at ``offset``."""
         index = bisect_right(self._offsets, offset) - 1
-        scope: int | None = self._at[index] if index >= 0 else 0
+        return self._callers(self._at[index] if index >= 0 else 0)
+
+    def _callers(self, innermost: int) -> list[int]:
+        """Scopes from the unit's own function down to ``innermost``."""
+        scope: int | None = innermost
         chain: list[int] = []
         while scope is not None:
             chain.append(scope)
@@ -116,19 +164,23 @@ class Repairer:
         return chain
 
     def _expand(
-        self, entry: TracebackType, chain: list[int], following: TracebackType | None
+        self, own: FrameType, entry: TracebackType, chain: list[int], following: TracebackType | None
     ) -> TracebackType | None:
+        """An entry and those of the functions above it; what is made says so, for the next repair."""
         assert _make_frame is not None
-        key = (entry.tb_lasti, tuple(chain))
+        key = (entry.tb_lasti if entry.tb_frame is own else -1, tuple(chain))
         steps = self._steps.get(key)
         if steps is None:
             steps = self._steps[key] = self._find_steps(entry, chain)
-        for scope, place, line in steps:
+        for number, (scope, place, line) in enumerate(steps):
             code = self._scopes[scope].code
-            if scope == 0 or code is None:
-                frame = entry.tb_frame
+            if number == 0 and entry.tb_frame is not own:
+                frame, place, line = entry.tb_frame, entry.tb_lasti, entry.tb_lineno
+            elif scope == 0 or code is None:
+                frame = own
             else:
                 frame = _make_frame(code, self._namespaces[scope])
+                frame.f_trace = _Made(own, scope, number < len(steps) - 1)
             following = TracebackType(following, frame, place, line)
         return following
 
@@ -137,11 +189,12 @@ class Repairer:
         steps: list[Step] = []
         for number in range(len(chain) - 1, -1, -1):
             scope = chain[number]
-            if number == len(chain) - 1:
+            if number == len(chain) - 1 and type(entry.tb_frame.f_trace) is not _Made:
                 position: Position | None = self._positions[entry.tb_lasti // 2]
                 line = entry.tb_lineno
             else:
-                position = self._scopes[chain[number + 1]].call_position
+                below = chain[number + 1 :]
+                position = self._scopes[below[0]].call_position if below else None
                 line = position[0] if position and position[0] is not None else entry.tb_lineno
             code = self._scopes[scope].code
             place = self._own_place(position) if scope == 0 or code is None else _place_of(code, position)
