@@ -19,6 +19,9 @@ from .observe.report import Report
 from .reasons import REASONS
 from .tiers.entry import is_entry
 
+#: Exit code of a script that was interrupted, as shells know it: 128 and the number of SIGINT.
+INTERRUPTED = 130
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
@@ -85,9 +88,9 @@ def _run_script(path: str, arguments: list[str]) -> tuple[int, dict[str, Any]]:
         exec(code, module.__dict__)
     except SystemExit as leaving:
         return _exit_code(leaving.code), module.__dict__
-    except BaseException:
+    except BaseException as error:
         _print_traceback(path)
-        return 1, module.__dict__
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1, module.__dict__
     return 0, module.__dict__
 
 
@@ -143,7 +146,7 @@ def _summary(jit: Lineiform) -> Iterable[str]:
             if text not in rows:
                 rows.append(text)
     if subjects:
-        yield f"lineiform: {len(subjects)} callables"
+        yield f"lineiform: {len(subjects)} callable{'' if len(subjects) == 1 else 's'}"
     for subject, rows in subjects.items():
         yield f"  {subject}: {'; '.join(rows) or 'not called often enough'}"
 
@@ -191,14 +194,14 @@ def _doctor(options: argparse.Namespace) -> int:
     print(f"lineiform {_version()} on {sys.implementation.name} {sys.version.split()[0]}, {sys.platform}")
     print(f"interpreter:      {'supported' if reason is None else _explained(reason)}")
     print(f"back ends:        bytecode{_native()}")
-    print(f"calls of entries: {_calls()}")
-    for variable in ("BACKEND", "LOG", "VERIFY", "SEED"):
+    for variable in ("BACKEND", "LOG", "VERIFY", "EXACT", "SEED"):
         value = os.environ.get(f"LINEIFORM_{variable}")
         if value is not None:
             print(f"LINEIFORM_{variable}: {value}")
     try:
+        print(f"calls of entries: {_calls()}")
         failure = _self_check()
-    except LineiformError as error:
+    except (LineiformError, ValueError) as error:  # ValueError: an environment variable is impossible
         failure = str(error)
     print(f"self-check:       {'passed' if failure is None else 'FAILED: ' + failure}")
     return 0 if failure is None else 1

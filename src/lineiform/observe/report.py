@@ -218,7 +218,8 @@ def _lines(report: Report) -> Iterable[str]:
     for title, key, show in _SECTIONS:
         if facts[key]:
             yield f"  {title}:"
-            yield from _counted(f"    {show(row)}" for row in facts[key])
+            rows = _joined(facts[key]) if key == "assumptions" else facts[key]
+            yield from _counted(f"    {show(row)}" for row in rows)
     if "hits" in facts:
         yield f"  calls: {facts['hits']} to variants, {facts['misses']} to the generic code"
     for variant in report.variants:
@@ -274,6 +275,23 @@ def _residual_line(row: dict[str, Any]) -> str:
 
 def _loop_line(row: dict[str, Any]) -> str:
     return f"{row.get('position', '?')}: {row.get('iterations', '?')} iterations"
+
+
+def _joined(rows: list[Any]) -> list[Any]:
+    """Assumptions about one thing that are relied on in one way as one row, which names all their kinds."""
+    kinds: dict[tuple[Any, Any], list[str]] = {}
+    for row in rows:
+        if not isinstance(row, dict):
+            return rows
+        kinds.setdefault((row.get("what"), row.get("how")), []).append(str(row.get("kind")))
+    return [{"kind": _common_words(names), "what": what, "how": how} for (what, how), names in kinds.items()]
+
+
+def _common_words(names: list[str]) -> str:
+    """'function code', 'function defaults' as 'function code, defaults'."""
+    first, *others = dict.fromkeys(names)
+    word = first.split(" ")[0] + " "
+    return ", ".join([first, *(name.removeprefix(word) for name in others)])
 
 
 def _assumption_line(row: Any) -> str:
