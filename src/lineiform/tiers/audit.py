@@ -69,6 +69,8 @@ def _finish() -> None:
 
 def _tell(event: str, arguments: tuple[Any, ...]) -> None:
     """Tell every living subscriber.  Raises FrozenError only."""
+    if _is_ours(arguments):
+        return
     refused = None
     for subscriber in list(_subscribers):
         callback = subscriber()
@@ -83,6 +85,13 @@ def _tell(event: str, arguments: tuple[Any, ...]) -> None:
             pass
     if refused is not None:
         raise refused
+
+
+def _is_ours(arguments: tuple[Any, ...]) -> bool:
+    """Whether an entry changes its own class; that concerns nobody."""
+    from .entry import is_entry
+
+    return len(arguments) == 3 and arguments[1] == "__class__" and is_entry(arguments[0])
 
 
 def _python_hook(event: str, arguments: tuple[Any, ...]) -> None:

@@ -8,8 +8,8 @@ Never executes the original except when it is called, compared, hashed, printed 
 Two classes are made for each type of original (and cached weakly): the *settled* one, whose call is
 `partial`'s own, and below it the *choosing* one, which counts calls and asks the tier what to call when the
 count has run out; CPython then calls that without a frame of ours in between.  Machine code does the counting
-(`tiers/stubs.py`); without it `__call__` is a property that counts.  Changing the class of the entry switches
-between the two.
+(`tiers/stubs.py`), and an address in the entry says which of the two it is.  Without machine code `__call__`
+is a property that counts, and changing the class of the entry switches between the two.
 
 Price of a call of an empty function on one x86-64 machine, nanoseconds (3.11 / 3.12 / 3.13):
 
@@ -386,13 +386,14 @@ def _placeholder() -> None:
 def settle(entry: Entry, function: Any) -> None:
     """From now on a call of `entry` is a call of `function`, at the price of a partial.  Atomic."""
     _SET_STATE(entry, (function, _NO_ARGUMENTS, {}, {}))
-    stubs.set_settled(entry)
-    _SET_CLASS(entry, classes_for(type(_get_tier(entry).original)).settled)
+    if not stubs.set_settled(entry):
+        _SET_CLASS(entry, classes_for(type(_get_tier(entry).original)).settled)
 
 
 def unsettle(entry: Entry) -> None:
     """From now on every call of `entry` asks its tier.  Atomic; whatever was installed is let go."""
     original = _get_tier(entry).original
-    _SET_CLASS(entry, classes_for(type(original)).choosing)
+    if not stubs.is_loaded():
+        _SET_CLASS(entry, classes_for(type(original)).choosing)
     _SET_STATE(entry, (original, _NO_ARGUMENTS, {}, {}))
     stubs.set_choosing(entry)

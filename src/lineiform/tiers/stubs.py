@@ -94,14 +94,15 @@ def set_choosing(entry: Any) -> None:
         _word_of(entry).value = _choosing
 
 
-def set_settled(entry: Any) -> None:
+def set_settled(entry: Any) -> bool:
     """Calls of `entry` are those of a partial, after a check of the C stack.
 
     CPython leaves the word empty when the function of the partial has no vectorcall; a callable object would
-    then cost one more level of recursion.
+    then cost one more level of recursion.  False where there is no machine code.
     """
     if _settled:
         _word_of(entry).value = _settled
+    return bool(_settled)
 
 
 def _word_of(entry: Any) -> Any:
