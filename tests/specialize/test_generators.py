@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import operator
 import sys
 import traceback
@@ -36,7 +35,9 @@ def describe(error: BaseException | None) -> Any:
     if error is None:
         return None
     entries = [
-        (entry.name, entry.lineno) for entry in traceback.extract_tb(error.__traceback__) if entry.name != "outcome"
+        (entry.name, entry.lineno)
+        for entry in traceback.extract_tb(error.__traceback__)
+        if entry.name != "outcome"
     ]
     return (
         type(error).__name__,
@@ -328,7 +329,6 @@ def test_order_of_effects_and_lifetimes(use: Callable[..., Any]) -> None:
             del result
         except Exception as error:
             log.append(type(error).__name__)
-        gc.collect()
         return log
 
     for values in ([], [1], [0], [2, 1, 3], [0, 0, 1], [1, 0, 1]):

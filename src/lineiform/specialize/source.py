@@ -192,42 +192,13 @@ def base_is_name(maker: Op | Block) -> bool:
     return isinstance(maker, Op) and maker.spec.name in ("py.load_global", "py.import_name")
 
 
-def _iterates_argument(op: Op) -> bool:
-    """Whether a call is that of a comprehension or generator expression with its iterator."""
-    return op.spec.name == "py.call" and comprehension_of(op) is not None
+OWN_MODULE_ONLY = frozenset(("py.store_global", "py.delete_global", "py.import_name", "py.load_build_class"))
+"""Ops that work on the globals of the running function."""
 
 
-def comprehension_of(call: Op) -> CodeType | None:
-    """The code of the comprehension or generator expression that a call calls, when it was just made."""
-    made = call.operands[0].owner
-    if not isinstance(made, Op) or made.spec.name != "py.make_function" or len(call.operands) != 2:
-        return None
-    owner = made.operands[-1].owner
-    code = owner.attributes.get("value") if isinstance(owner, Op) else None
-    return code if isinstance(code, CodeType) and code.co_varnames[:1] == (".0",) else None
-
-
-def _is_closure(value: Value, uses: list[Op]) -> bool:
-    """Whether a tuple is the closure of a function made of a constant code object, and nothing else."""
-    if len(uses) != 1 or uses[0].spec.name != "py.make_function":
-        return False
-    operands = uses[0].operands
-    code = operands[-1].owner
-    return (
-        bool(uses[0].attributes["flags"] & 8)
-        and operands[-2] is value
-        and isinstance(code, Op)
-        and isinstance(code.attributes.get("value"), CodeType)
-    )
-
-
-def stores(code: CodeType, name: str) -> bool:
-    """Whether a function or one nested in it stores into its free variable ``name``."""
-    return name in stored_names(code) or any(
-        name in inner.co_cellvars or stores(inner, name)
-        for inner in nested_codes(code)
-        if name in inner.co_freevars
-    )
+def can_move(source: Source) -> bool:
+    """Whether a function can be inlined into one of another module."""
+    return all(op.spec.name not in OWN_MODULE_ONLY for op in source.function.ops())
 
 
 class SourceCache:
