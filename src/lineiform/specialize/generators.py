@@ -9,7 +9,7 @@ Relies on the making of functions and generators having no effect that the progr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineiform.errors import NotCompiled
@@ -19,7 +19,7 @@ from lineiform.specialize import consumers
 from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.consumers import CONSUMER, CONSUMERS, Form, Unsuited
 from lineiform.specialize.engine import Activation, OuterHandler, add_scope
-from lineiform.specialize.source import Source, source_of
+from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant, is_unbound
 
 if TYPE_CHECKING:
@@ -57,8 +57,11 @@ class MadeFunction(Deferred):
         """Write the op that makes the function."""
         writer = activation.writer
         code = writer.constant(self.code)
-        operands = [code] if self.cells is None else [activation.build(self.cells), code]
-        flags = 0 if self.cells is None else CLOSURE
+        cells = None if self.cells is None else activation.build(self.cells)
+        if activation.parts.globals is not activation.rules.own_globals:
+            return _make_elsewhere(activation, code, None, cells)
+        operands = [code] if cells is None else [cells, code]
+        flags = 0 if cells is None else CLOSURE
         return writer.op("py.make_function", operands, attributes={"flags": flags}).results[0]
 
     def cell_values(self, activation: Activation) -> list[Abstract] | None:
@@ -111,11 +114,33 @@ def make_function(rules: Specializer, activation: Activation, op: Op) -> None:
     """``py.make_function``: deferred when it is only called."""
     flags = op.attributes["flags"]
     code = activation.environment[op.operands[-1]]
-    if op.results[0] not in activation.source.callee_only or flags & ~CLOSURE or not is_constant(code):
-        rules._plain(activation, op)
+    deferred = op.results[0] in activation.source.callee_only and not flags & ~CLOSURE and is_constant(code)
+    if not deferred or activation.instance.generic:  # type: ignore[union-attr]
+        if activation.parts.globals is rules.own_globals:
+            rules._plain(activation, op)
+        else:
+            _write_elsewhere(activation, op, flags)
         return
     cells = activation.environment[op.operands[0]] if flags else None
     activation.environment[op.results[0]] = MadeFunction(constant_of(code), cells, op.position)
+
+
+def _write_elsewhere(activation: Activation, op: Op, flags: int) -> None:
+    """A function of another module: ``types.FunctionType`` makes it, with that module's globals."""
+    *given, code = (activation.materialise(operand) for operand in op.operands)
+    cells = given.pop() if flags & CLOSURE else None
+    defaults = given.pop() if given else None
+    activation.environment[op.results[0]] = _make_elsewhere(activation, code, defaults, cells)
+
+
+def _make_elsewhere(activation: Activation, code: Value, defaults: Value | None, cells: Value | None) -> Value:
+    writer = activation.writer
+    nothing = writer.constant(None)
+    operands = [
+        writer.constant(FunctionType), code, writer.constant(activation.parts.globals), nothing,
+        nothing if defaults is None else defaults, nothing if cells is None else cells,
+    ]  # fmt: skip
+    return writer.op("py.call", operands, attributes={"kwnames": ()}).results[0]
 
 
 def build_closure(activation: Activation, op: Op) -> bool:
@@ -236,8 +261,7 @@ def _why_not(
     """Reason code for not inlining a function that was just made."""
     if source.obstacle is not None or ("super" in code.co_names and "__class__" in code.co_freevars):
         return "looks-at-frames"
-    stores = any(op.spec.name in ("py.store_global", "py.delete_global") for op in source.function.ops())
-    if cells is None or stores and activation.parts.globals is not rules.own_globals:
+    if cells is None or activation.parts.globals is not rules.own_globals and not can_move(source):
         return "not-lifted"
     budget = rules.options.budget
     if (

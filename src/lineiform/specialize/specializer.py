@@ -22,7 +22,7 @@ from lineiform.specialize.arguments import Making, bind, can_bind
 from lineiform.specialize.engine import Activation, OuterHandler, Stop, Writer, add_scope
 from lineiform.specialize.relying import get_of, is_certain, rely
 from lineiform.specialize.report import CallSite, Report
-from lineiform.specialize.source import source_of
+from lineiform.specialize.source import can_move, source_of
 from lineiform.specialize.values import (
     ATOMS,
     ITERABLES,
@@ -724,8 +724,7 @@ class Specializer:
             return "looks-at-frames"
         if "super" in parts.code.co_names and "__class__" in parts.code.co_freevars:
             return "looks-at-frames"
-        stores = any(op.spec.name in ("py.store_global", "py.delete_global") for op in source.function.ops())
-        if stores and parts.globals is not self.own_globals:
+        if parts.globals is not self.own_globals and not can_move(source):
             return "not-lifted"
         before = target.before if target is not None else ()
         if self._is_recursive(activation, function, before):
@@ -1074,6 +1073,7 @@ STEPS_GENERIC: dict[str, Step] = {
     "py.check_bound": Specializer._check_bound,
     "py.free_cell": Specializer._free_cell,
     "py.make_cell": generators.make_cell,
+    "py.make_function": generators.make_function,
     "py.load_global": Specializer._load_global_generic,
     "py.store_global": Specializer._store_global,
     "py.delete_global": Specializer._store_global,
