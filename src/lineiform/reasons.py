@@ -70,10 +70,15 @@ lineiform.speedup(ticks)
      "The body of a class statement runs once and is kept as it is.",
      "Move the class statement out of the hot function.",
      """
+import types
+
 def make():
     class Point:
         x = 0
     return Point
+
+body = next(part for part in make.__code__.co_consts if isinstance(part, types.CodeType))
+lineiform.speedup(types.FunctionType(body, {}))
 """),
     ("module-code",
      "Module-level code runs once and has no fast locals; it is kept as it is.",
@@ -112,7 +117,7 @@ lineiform.speedup(operator.itemgetter(1))
      "A native closure can only be compiled by the native back end, which is not available here.",
      "Install lineiform[native], and see `lineiform doctor`.",
      """
-lineiform.Lineiform(backend="bytecode").speedup(native_closure)
+# a closure of native code (lineiform.native.closure) without the native back end
 """),
     # -- what the code does --------------------------------------------------------------------------
     ("unsupported-opcode",
@@ -240,6 +245,16 @@ def total(source):
 lineiform.speedup(total(numbers), eager=True)
 """),
     # -- circumstances -------------------------------------------------------------------------------
+    ("generator-not-consumed",
+     "A generator expression is not consumed on the spot by a builtin that can be made into a loop.",
+     "Hand it straight to any, all, sum, min, max, list, tuple, set, dict (of pairs), sorted, next or str.join.",
+     """
+def numbers(items):
+    return frozenset(item for item in items)
+
+fast = lineiform.speedup(numbers, eager=True)
+print(lineiform.explain(fast))
+"""),
     ("not-called-enough",
      "The callable has not been called often enough to be worth compiling.",
      "Wait, lower the threshold, or ask for it with eager=True.",
