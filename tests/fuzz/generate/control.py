@@ -404,9 +404,9 @@ class Control(Statements):
             return "[" + ", ".join(parts) + "]", names
         if form == 6:
             self.feature("match of a mapping")
-            inner, names = self.pattern(depth - 1)
+            inner, names = self.pattern(depth - 1, (1, 1, 2))
             rest = self.fresh("b")
-            more = f", **{rest}" if self.c.chance(40) else ""
+            more = f", **{rest}" if self.c.chance(60) else ""
             if more:
                 self.feature("match of a mapping with the rest")
                 names = [*names, rest]

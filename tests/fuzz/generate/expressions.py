@@ -284,6 +284,9 @@ class Expressions(Writer):
 
     def isinstance(self, depth: int) -> str:
         self.feature("isinstance or type test")
+        if self.c.chance(30):
+            value = self.expression(self.c.pick(("bool", "int")), depth)
+            return f"trace({self.counter_label()}, isinstance({value}, {self.c.pick(('int', 'bool'))}))"
         value = self.any(depth)
         if self.c.chance(30):
             return f"(type({value}) is {self.c.pick(('int', 'str', 'list', 'Tracked'))})"
