@@ -224,7 +224,9 @@ class _Compiler:
         """What is caught here and looked at shows the functions that were inlined."""
         first = handler.ops[0]
         ops, handler.ops = handler.ops, []
-        repair = handler.append("py.const", (), (), None, first.position, scope, value=self.repairer.catching(scope))
+        repair = handler.append(
+            "py.const", (), (), None, first.position, scope, value=self.repairer.catching(scope)
+        )
         operands = [repair.results[0], handler.params[handler.catches - 1]]
         call = handler.append("py.call", operands, (), None, first.position, scope, kwnames=())
         handler.append("py.release", [call.results[0]], (), None, first.position, scope)

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import CodeType
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 from lineiform.ir.ops import OPS, RAISES, TERMINATOR, OpSpec
 
-Position = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]
+Position = tuple[int | None, int | None, int | None, int | None]
 """line, end line, column, end column, as in ``code.co_positions()``."""
 
 
@@ -33,7 +33,7 @@ class Value:
 
     __slots__ = ("type", "owner", "index", "variable")
 
-    def __init__(self, type: str, owner: Union[Op, Block], index: int, variable: int | None = None) -> None:
+    def __init__(self, type: str, owner: Op | Block, index: int, variable: int | None = None) -> None:
         self.type = type
         self.owner = owner
         self.index = index
@@ -191,9 +191,9 @@ class Function:
 
     __slots__ = ("name", "signature", "blocks", "variables", "scopes", "code", "free_count")
 
-    def __init__(self, name: str, signature: Signature = Signature(), code: CodeType | None = None) -> None:
+    def __init__(self, name: str, signature: Signature | None = None, code: CodeType | None = None) -> None:
         self.name = name
-        self.signature = signature
+        self.signature = signature if signature is not None else Signature()
         self.blocks: list[Block] = []
         self.variables: list[Variable] = []
         self.scopes: list[Scope] = [Scope(code)]

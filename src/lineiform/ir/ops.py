@@ -107,28 +107,81 @@ _CONTROL = (
 _VALUES = (
     _row("py.const", "", "obj", "value", doc="A constant object (compared by identity, shown by repr)."),
     _row("py.unbound", "", "obj", doc="The state of a variable that has no value."),
-    _row("py.check_bound", "value", "obj", "name", RAISES, doc="UnboundLocalError when unbound, else the value."),
+    _row(
+        "py.check_bound",
+        "value",
+        "obj",
+        "name",
+        RAISES,
+        doc="UnboundLocalError when unbound, else the value.",
+    ),
     _row("py.from_i1", "condition", "obj", doc="True or False."),
     _row("py.truth", "value", "i1", "", ANY, doc="bool(value)."),
     _row("py.is", "left right", "i1", "invert", 0, doc="`is` / `is not`."),
 )
 
 _VARIABLES = (
-    _row("py.bind", "value", "", "var", FRAME | RUNS_CODE | WRITES, doc="Variable `var` names value; old one released."),
-    _row("py.kill", "", "", "var", FRAME | RUNS_CODE | WRITES, doc="Variable `var` becomes unbound; old one released."),
-    _row("py.release", "value", "", "", RUNS_CODE | WRITES, doc="The value is let go here: its last use, POP_TOP."),
+    _row(
+        "py.bind",
+        "value",
+        "",
+        "var",
+        FRAME | RUNS_CODE | WRITES,
+        doc="Variable `var` names value; old one released.",
+    ),
+    _row(
+        "py.kill",
+        "",
+        "",
+        "var",
+        FRAME | RUNS_CODE | WRITES,
+        doc="Variable `var` becomes unbound; old one released.",
+    ),
+    _row(
+        "py.release",
+        "value",
+        "",
+        "",
+        RUNS_CODE | WRITES,
+        doc="The value is let go here: its last use, POP_TOP.",
+    ),
     _row("py.free_cell", "", "obj", "index", 0, doc="Cell `index` of the closure of the function itself."),
-    _row("py.make_cell", "initial", "obj", "", ALLOCATES, doc="A new cell; operand may be unbound (an empty cell)."),
-    _row("py.load_cell", "cell", "obj", "name", RAISES | READS, doc="Content of a cell; NameError when empty."),
-    _row("py.store_cell", "value cell", "", "", ANY & ~RAISES, doc="Store into a cell; old content released."),
+    _row(
+        "py.make_cell",
+        "initial",
+        "obj",
+        "",
+        ALLOCATES,
+        doc="A new cell; operand may be unbound (an empty cell).",
+    ),
+    _row(
+        "py.load_cell", "cell", "obj", "name", RAISES | READS, doc="Content of a cell; NameError when empty."
+    ),
+    _row(
+        "py.store_cell", "value cell", "", "", ANY & ~RAISES, doc="Store into a cell; old content released."
+    ),
     _row("py.delete_cell", "cell", "", "name", ANY, doc="Empty a cell; NameError when empty."),
-    _row("py.load_global", "", "obj", "name", ANY, doc="Globals, then builtins (either may be a dict subclass)."),
+    _row(
+        "py.load_global",
+        "",
+        "obj",
+        "name",
+        ANY,
+        doc="Globals, then builtins (either may be a dict subclass).",
+    ),
     _row("py.store_global", "value", "", "name", ANY),
     _row("py.delete_global", "", "", "name", ANY),
 )
 
 _OBJECTS = (
-    _row("py.load_attr", "object", "obj", "name", ANY, doc="object.name; lowered as a method load when only called."),
+    _row(
+        "py.load_attr",
+        "object",
+        "obj",
+        "name",
+        ANY,
+        doc="object.name; lowered as a method load when only called.",
+    ),
     _row(
         "py.load_method",
         "object",
@@ -150,9 +203,23 @@ _OBJECTS = (
     _row("py.binary", "left right", "obj", "op", ANY, doc="op: add, iadd, ... (see BINARY_OPERATORS)"),
     _row("py.compare", "left right", "obj", "op", ANY, doc="op: lt, le, eq, ne, gt, ge"),
     _row("py.contains", "item container", "i1", "invert", ANY, doc="`in` / `not in`"),
-    _row("py.call", "callee argument*", "obj", "kwnames", ANY, doc="kwnames: names of the last arguments, a tuple"),
+    _row(
+        "py.call",
+        "callee argument*",
+        "obj",
+        "kwnames",
+        ANY,
+        doc="kwnames: names of the last arguments, a tuple",
+    ),
     _row("py.call_ex", "callee args kwargs?", "obj", "", ANY, doc="callee(*args, **kwargs)"),
-    _row("py.yield", "value", "", "", ANY, doc="Hands a value on; only in generator expressions on their way to a consumer."),
+    _row(
+        "py.yield",
+        "value",
+        "",
+        "",
+        ANY,
+        doc="Hands a value on; only in generator expressions on their way to a consumer.",
+    ),
     _row("py.intrinsic", "operand*", "obj", "name", ANY, doc="CALL_INTRINSIC_1/2 by name (see INTRINSICS)"),
     _row(
         "py.make_function",
@@ -191,7 +258,14 @@ _CONTAINERS = (
     ),
     _row("py.list_to_tuple", "list", "obj", "", ALLOCATES),
     _row("py.unpack_sequence", "sequence", "obj*", "count", ANY, doc="first result: first item"),
-    _row("py.unpack_ex", "sequence", "obj*", "before after", ANY, doc="results: before items, a list, after items"),
+    _row(
+        "py.unpack_ex",
+        "sequence",
+        "obj*",
+        "before after",
+        ANY,
+        doc="results: before items, a list, after items",
+    ),
     _row("py.get_iter", "iterable", "obj", "", ANY),
     _row(
         "py.for_iter",
@@ -220,9 +294,18 @@ _EXCEPTIONS = (
     ),
     _row("py.pop_except", "previous", "", "", FRAME | RUNS_CODE | WRITES, doc="restores the exception state"),
     _row("py.check_exc_match", "&exception type", "i1", "", ANY),
-    _row("py.check_eg_match", "exception type", "obj obj", "", ANY, doc="results: rest, match (None: no match)"),
+    _row(
+        "py.check_eg_match", "exception type", "obj obj", "", ANY, doc="results: rest, match (None: no match)"
+    ),
     _row("py.before_with", "manager", "obj obj", "", ANY, doc="results: bound __exit__, result of __enter__"),
-    _row("py.with_except_start", "&exit &lasti &previous &exception", "obj", "", ANY, doc="calls exit(type, value, tb)"),
+    _row(
+        "py.with_except_start",
+        "&exit &lasti &previous &exception",
+        "obj",
+        "",
+        ANY,
+        doc="calls exit(type, value, tb)",
+    ),
     _row("py.match_class", "subject class names", "obj", "count", ANY, doc="tuple of attributes or None"),
     _row("py.match_mapping", "&subject", "i1", "", 0),
     _row("py.match_sequence", "&subject", "i1", "", 0),
@@ -230,7 +313,9 @@ _EXCEPTIONS = (
 )
 
 OPS: Final[dict[str, OpSpec]] = {
-    row.name: row for group in (_CONTROL, _VALUES, _VARIABLES, _OBJECTS, _CONTAINERS, _EXCEPTIONS) for row in group
+    row.name: row
+    for group in (_CONTROL, _VALUES, _VARIABLES, _OBJECTS, _CONTAINERS, _EXCEPTIONS)
+    for row in group
 }
 
 BINARY_OPERATORS: Final = (

@@ -38,7 +38,8 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 BUILTINS: dict[Any, Callable[..., Any]] = {
-    builtin: builtin for builtin in (abs, len, min, max, ord, chr, repr, hash, int, float, bool, str, range, round)
+    builtin: builtin
+    for builtin in (abs, len, min, max, ord, chr, repr, hash, int, float, bool, str, range, round)
 }
 """Builtins that are pure on constants; ``str``/``int``/... as types called with exact builtins."""
 
