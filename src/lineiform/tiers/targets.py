@@ -11,6 +11,7 @@ from functools import partial
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
+    CodeType,
     FunctionType,
     MethodDescriptorType,
     MethodType,
@@ -85,7 +86,7 @@ def target_reason(target: Any) -> str | None:
 def _reason(target: Any, depth: int) -> str | None:
     kind = type(target)
     if kind is FunctionType:
-        return _code_reason(target.__code__.co_flags)
+        return _code_reason(target.__code__)
     if kind is MethodType:
         return _reason(target.__func__, depth + 1) if depth < 50 else "stack-too-deep"
     if is_entry(target):
@@ -97,11 +98,13 @@ def _reason(target: Any, depth: int) -> str | None:
     if kind is partial:
         return _reason(target.func, depth + 1) if depth < 50 else "stack-too-deep"
     call = find_on_type(kind, "__call__")
-    return _code_reason(call.__code__.co_flags) if type(call) is FunctionType else "opaque-callable"
+    return _code_reason(call.__code__) if type(call) is FunctionType else "opaque-callable"
 
 
-def _code_reason(flags: int) -> str | None:
+def _code_reason(code: CodeType) -> str | None:
     for flag, reason in _FLAGS:
-        if flags & flag:
+        if code.co_flags & flag:
             return reason
-    return None if flags & _OPTIMIZED == _OPTIMIZED else "module-code"
+    if code.co_flags & _OPTIMIZED == _OPTIMIZED:
+        return None
+    return "module-code" if code.co_name == "<module>" else "class-body"
