@@ -99,7 +99,7 @@ class Run:
             self.not_run.append(request.test)
             return
         started = time.monotonic()
-        verdict = judge(request, self.options.mode)
+        verdict = judge(request, self.options.mode, self.options.always)
         with self.printing:
             self.verdicts.append(verdict)
             show_row(verdict, time.monotonic() - started, self.options.verbose)
@@ -182,6 +182,8 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=sorted(TRANSFORMS), default="identity")
     parser.add_argument("--transform", help="package.module:function instead of the one of the mode")
     parser.add_argument("--with-tests", action="store_true", help="transform the tests' own functions too")
+    parser.add_argument("--always", action="store_true", help="run without the transform too, though all is "
+                        "well; finds tests that are skipped only with it")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="show what would be run")
     parser.add_argument("--verbose", action="store_true", help="all differences, with whole tracebacks")
     parser.add_argument("--bisect", metavar="TEST", help="find the code object that makes a test module, or "

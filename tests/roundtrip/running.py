@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,12 +62,16 @@ class Outcome:
     seconds: float = 0.0
     preparing: float = 0.0
 
+    def having(self, *statuses: str) -> set[str]:
+        """The tests of these statuses."""
+        return {test for test, status in self.statuses.items() if status in statuses}
+
     def count(self, *statuses: str) -> int:
-        return sum(status in statuses for status in self.statuses.values())
+        return len(self.having(*statuses))
 
     @property
     def failing(self) -> set[str]:
-        return {test for test, status in self.statuses.items() if status in BAD}
+        return self.having(*BAD)
 
     @property
     def good(self) -> bool:
@@ -165,30 +168,31 @@ class Verdict:
     def good(self) -> bool:
         return self.word.startswith("same")
 
-    def reasons(self) -> Counter[str]:
-        return Counter(self.outcome.report.get("refused", {}).values())
 
-
-def judge(request: Request, mode: str) -> Verdict:
-    """Run with the transform and, when that was not flawless, without it; compare."""
+def judge(request: Request, mode: str, always: bool = False) -> Verdict:
+    """Run with the transform and, when that was not flawless or `always` is set, without it; compare."""
     verdict = Verdict(request, run(request))
-    if not verdict.outcome.good:
+    if always or not verdict.outcome.good:
         verdict.baseline = run(replace(request, transform=None, only=None))
         compare(verdict, load_known(mode))
     return verdict
 
 
 def compare(verdict: Verdict, known: list[tuple[str, str]]) -> None:
-    """Fill in what differs between the outcome and the baseline of `verdict`."""
+    """Fill in what differs between the outcome and the baseline of `verdict`; a crash is never expected."""
     outcome, baseline = verdict.outcome, verdict.baseline
     assert baseline is not None
     verdict.broken = outcome.failing & baseline.failing
     found = {test: outcome.texts[test] for test in outcome.failing - baseline.failing}
     if outcome.ending != baseline.ending:
-        found[outcome.last or "(start)"] = f"{outcome.ending}; output ends with:\n{outcome.output[-1500:]}"
-    elif outcome.ending == "finished" and not outcome.failing:
+        last = outcome.last or "(start)"
+        found.pop(last, None)
+        verdict.differences[last] = f"{outcome.ending}; output ends with:\n{outcome.output[-1500:]}"
+    elif outcome.ending == "finished":
         missing = baseline.statuses.keys() - outcome.statuses.keys()
         found.update(dict.fromkeys(missing, "was not run with the transform"))
+        skipped = outcome.having("skipped") - baseline.having("skipped", *BAD)
+        found.update((test, f"skipped: {outcome.texts[test]}") for test in skipped)
     for test, text in found.items():
         reason = next((why for pattern, why in known if fnmatch.fnmatchcase(test, pattern)), None)
         (verdict.differences if reason is None else verdict.expected)[test] = reason or text

@@ -159,6 +159,22 @@ def test_what_fails_anyway_is_not_held_against_the_transform() -> None:
     assert not verdict.differences and verdict.expected == {"b": "asserts on bytecode"}
 
 
+def test_tests_that_are_skipped_only_with_the_transform_are_differences() -> None:
+    outcome = running.Outcome({"a": "skipped"}, {"a": "why"})
+    verdict = running.Verdict(running.Request("test_x", (), None), outcome)
+    verdict.baseline = running.Outcome({"a": "passed"})
+    running.compare(verdict, [])
+    assert verdict.differences == {"a": "skipped: why"}
+
+
+def test_a_crash_is_never_expected() -> None:
+    verdict = running.Verdict(running.Request("test_x", (), None), running.Outcome({"a": "passed"}))
+    verdict.outcome.ending, verdict.outcome.last = "crashed with SIGSEGV", "b"
+    verdict.baseline = running.Outcome({"a": "passed", "b": "passed"})
+    running.compare(verdict, [("*", "anything")])
+    assert list(verdict.differences) == ["b"] and not verdict.expected
+
+
 def test_missing_tests_are_differences() -> None:
     verdict = running.Verdict(running.Request("test_x", (), None), running.Outcome({}))
     verdict.baseline = running.Outcome({"a": "passed"})
