@@ -78,6 +78,15 @@ def test_repr_and_public_names():
         assert getattr(lineiform, name) is not None
 
 
+def test_rooms_do_not_hide_functions():
+    done = run("import lineiform\n"
+               "lineiform.speedup(lambda: 1, eager=True, strict=True)\n"
+               "import lineiform.specialize.engine\n"
+               "for name in lineiform.__all__: assert not isinstance(getattr(lineiform, name), type(lineiform))\n"
+               "assert lineiform.specialize(lambda x: x, 1)(2) == 2")
+    assert done.returncode == 0, done.stderr
+
+
 def test_import_is_light():
     code = ("import sys; before = set(sys.modules); import lineiform; print(*(set(sys.modules) - before))")
     loaded = set(run(code).stdout.split())
