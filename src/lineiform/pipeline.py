@@ -19,7 +19,9 @@ from lineiform.ir.function import Block, Function, Signature, Target, Value, Var
 from lineiform.ir.ops import RAISES
 from lineiform.ir.text import print_function
 from lineiform.lower.bytecode import Lowered, lower
-from lineiform.optimize.cleanup import clean_up
+from lineiform.optimize.cleanup import clean_up, remove_unreachable
+from lineiform.optimize.layout import lay_out
+from lineiform.optimize.threading import drop_short_binds, thread_branches
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.relying import condition_of
 from lineiform.specialize.source import Source, source_of
@@ -185,8 +187,13 @@ class _Compiler:
 
     def optimize(self) -> None:
         """Passes in their order."""
+        remove_unreachable(self.function)
         self._verify()
         clean_up(self.function)
+        thread_branches(self.function)
+        clean_up(self.function)
+        drop_short_binds(self.function)
+        lay_out(self.function)
         self._verify()
         if len(self.function.scopes) > 1:
             self._repair_tracebacks()
@@ -241,7 +248,7 @@ class _Compiler:
         made = types.FunctionType(
             lowered.code, parts.globals, parts.code.co_name, defaults or None, closure or None
         )
-        made.__kwdefaults__ = dict(parts.kwdefaults) if parts.kwdefaults else None
+        made.__kwdefaults__ = parts.kwdefaults  # the same dict: what is written into it is seen
         self.root_cell.cell_contents = made
         namespaces = [self.assumptions.namespace_of(scope.code, parts.globals) for scope in function.scopes]
         self.repairer.complete(lowered.code, function.scopes, lowered.scopes, namespaces)

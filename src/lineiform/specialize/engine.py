@@ -583,9 +583,10 @@ class Activation:
 
     def _branch(self, op: Op, target: Target) -> None:
         environment = self.environment
-        written = self.edge(op, target, environment)
+        written, instance = self.edge_to(op, target, environment, None)
         handler = None
-        if op.spec.effects & POLLS and op.handler is not None:
+        # Only jumps back look for signals.
+        if op.spec.effects & POLLS and op.handler is not None and instance.late is not None:
             handler = self.handler(op, environment)
         self.writer.op("br", (), [written], handler)
 

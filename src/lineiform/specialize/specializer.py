@@ -20,7 +20,8 @@ from lineiform.ir.function import Block, Op, Position, Target, Value
 from lineiform.specialize import folding, generators
 from lineiform.specialize.arguments import Making, bind, can_bind
 from lineiform.specialize.engine import Activation, OuterHandler, Stop, Writer, add_scope
-from lineiform.specialize.relying import get_of, is_certain, rely
+from lineiform.specialize.raising import load_cell, load_global_of, raise_unbound
+from lineiform.specialize.relying import is_certain, rely
 from lineiform.specialize.report import CallSite, Report
 from lineiform.specialize.source import can_move, source_of
 from lineiform.specialize.values import (
@@ -154,7 +155,7 @@ class Specializer:
         value = activation.environment[op.operands[0]]
         self._set(activation, op, value)
         if is_unbound(value):
-            self._raise_unbound(activation, op)
+            raise_unbound(activation, op)
             raise Stop
         if not isinstance(value, Value) or isinstance(value.owner, Op) or value.owner is self.writer.function.entry:
             return
@@ -164,18 +165,9 @@ class Specializer:
         writer.op("cond_br", condition.results, [Target(empty), Target(bound)])
         here, position = writer.block, writer.position
         writer.open(empty, True)
-        self._raise_unbound(activation, op)
+        raise_unbound(activation, op)
         writer.open(bound, here.cold)
         writer.position = position
-
-    def _raise_unbound(self, activation: Activation, op: Op) -> None:
-        writer = self.writer
-        text = f"cannot access local variable '{op.attributes['name']}' where it is not associated with a value"
-        operands = [writer.constant(UnboundLocalError), writer.constant(text)]
-        handler = activation.handler(op, activation.environment)
-        error = writer.op("py.call", operands, (), handler, {"kwnames": ()})
-        handler = activation.handler(op, activation.environment)
-        writer.op("py.raise", error.results, (), handler)
 
     def _free_cell(self, activation: Activation, op: Op) -> None:
         if activation.cells is not None:
@@ -188,15 +180,15 @@ class Specializer:
         if isinstance(cell, KnownCell):
             self._set(activation, op, cell.content)
             return
-        if not is_constant(cell):
-            activation.write(op)
+        if not is_constant(cell) or activation.instance.generic:  # type: ignore[union-attr]
+            load_cell(activation, op)
             return
         relied = self._cell_assumption(activation, constant_of(cell), op.attributes["name"])
         if relied is not None and is_certain(relied):
             self._constant(activation, op, relied.value)
             return
         present = raw.cell_value(constant_of(cell)) if relied is None else relied.value
-        activation.write(op)
+        load_cell(activation, op)
         if present is not raw.EMPTY:
             result = activation.environment[op.results[0]]
             assert isinstance(result, Value)
@@ -232,7 +224,7 @@ class Specializer:
             handler = activation.handler(op, activation.environment)
             value = self.writer.op("py.load_global", (), (), handler, {"name": name}).results[0]
         else:
-            value = self._foreign_global(activation, op, namespace, builtins, name)
+            value = load_global_of(self, activation, op, namespace, builtins)
         self._set(activation, op, value)
         if present is not raw.MISSING and present is not raw.UNREADABLE:
             known.expected[value] = present
@@ -244,20 +236,9 @@ class Specializer:
         if namespace is self.own_globals:
             activation.write(op)
         else:
-            value = self._foreign_global(activation, op, namespace, builtins, op.attributes["name"])
+            value = load_global_of(self, activation, op, namespace, builtins)
             self._set(activation, op, value)
         self._forget(op)
-
-    def _foreign_global(
-        self, activation: Activation, op: Op, namespace: Any, builtins: Any, name: str
-    ) -> Value:
-        """A global of another module than the unit's own: asked for through a helper."""
-        writer = self.writer
-        reader = writer.constant(GlobalReader.of(namespace, builtins))
-        handler = activation.handler(op, activation.environment)
-        return writer.op(
-            "py.call", [reader, writer.constant(name)], (), handler, {"kwnames": ()}
-        ).results[0]
 
     def _store_global(self, activation: Activation, op: Op) -> None:
         if activation.parts.globals is not self.own_globals:
@@ -786,7 +767,12 @@ class Specializer:
         """Walk the callee in place of the call."""
         writer = self.writer
         parts = raw.function_parts(target.function)
-        if not rely(self, activation, *self.assumptions.function(target.function)):
+        relied = list(self.assumptions.function(target.function))
+        only = parts.code.co_varnames[parts.code.co_argcount :][: parts.code.co_kwonlyargcount]
+        for name in only if parts.kwdefaults else ():
+            if name not in names and name in parts.kwdefaults:
+                relied.append(self.assumptions.register(Kind.DICT_ENTRY, parts.kwdefaults, name))
+        if not rely(self, activation, *relied):
             raise NotCompiled("internal-error", "a function without code")
         source = source_of(parts.code)
         self.inlined_size += source.size
@@ -942,31 +928,6 @@ class Specializer:
         return CallSite(describe(callee), self._place(activation, op.position))
 
 
-class GlobalReader:
-    """Reads a global as a function of another module would; one reader for each pair of namespaces."""
-
-    __slots__ = ("_namespace", "_builtins")
-
-    def __init__(self, namespace: dict[str, Any], builtins: dict[str, Any]) -> None:
-        self._namespace = namespace
-        self._builtins = builtins
-
-    @classmethod
-    def of(cls, namespace: dict[str, Any], builtins: dict[str, Any]) -> Callable[[str], Any]:
-        return cls(namespace, builtins).read
-
-    def read(self, name: str) -> Any:
-        """Raises NameError as LOAD_GLOBAL does."""
-        try:
-            return self._namespace[name]
-        except KeyError:
-            pass
-        try:
-            return self._builtins[name]
-        except KeyError:
-            raise NameError(f"name '{name}' is not defined", name=name) from None
-
-
 def is_builtin(callee: object) -> bool:
     """A function or type implemented in C."""
     return type(callee) is types.BuiltinFunctionType or (
@@ -1074,6 +1035,7 @@ STEPS_GENERIC: dict[str, Step] = {
     "py.free_cell": Specializer._free_cell,
     "py.make_cell": generators.make_cell,
     "py.make_function": generators.make_function,
+    "py.load_cell": Specializer._load_cell,
     "py.load_global": Specializer._load_global_generic,
     "py.store_global": Specializer._store_global,
     "py.delete_global": Specializer._store_global,
