@@ -35,6 +35,19 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(other), f"{page.name} links to {target}"
 
 
+def test_files_that_are_named_exist() -> None:
+    source = {path.name for path in (ROOT / "src" / "lineiform").rglob("*.py")}
+    text = (ROOT / "docs" / "how-it-works.md").read_text()
+    for name in re.findall(r"`([a-z_0-9/]+\.py)`", text):
+        assert "/" not in name and name in source or (ROOT / "src" / "lineiform" / name).exists(), name
+
+
+def test_functions_that_are_named_exist() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src" / "lineiform" / "specialize").glob("*.py"))
+    for name in re.findall(r"`(?:Specializer\.)?(_[a-z_]+)`", (ROOT / "docs" / "how-it-works.md").read_text()):
+        assert f"def {name}(" in source, name
+
+
 def anchors(page: Path) -> set[str]:
     """What headings can be linked as."""
     headings = [line.lstrip("#").strip() for line in page.read_text().splitlines() if line.startswith("#")]
