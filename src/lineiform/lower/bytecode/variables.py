@@ -39,17 +39,25 @@ class Variables(Edges):
             self.moving = value if moves else None
             self.arrange([(value, 1)])
             self.moving = None
-        self._keep(old, variable)
+        if self._keep(old, variable):
+            self.emit("SWAP", 2)
+            stack[-2:] = stack[:-3:-1]
         self.emit("STORE_FAST", variable)
         self.drop(1)
         self.contents[variable] = value
 
-    def _keep(self, old: Held | None, variable: int) -> None:
-        """The variable is about to let go of ``old``: somebody else must have it if it is still needed."""
+    def _keep(self, old: Held | None, variable: int) -> bool:
+        """The variable is about to let go of ``old``: when it is still needed and nobody else has it, it is
+        put on the stack.  Tells whether that was done."""
         if old is None or isinstance(old, Marker) or is_constant(old):
-            return
-        if self.last_use.get(old, -1) > self.now and not self._elsewhere_than(old, variable):
+            return False
+        if self.last_use.get(old, -1) <= self.now or self._elsewhere_than(old, variable):
+            return False
+        if old in self.forced or (old in self.facts.maybe_unbound and not TARGET.fast_and_clear):
             raise Conflict([old])
+        self.emit("LOAD_FAST_AND_CLEAR" if old in self.facts.maybe_unbound else "LOAD_FAST", variable)
+        self.push(old)
+        return True
 
     def _elsewhere_than(self, value: Held, variable: int) -> bool:
         return (
@@ -103,6 +111,8 @@ class Variables(Edges):
             return False
         if self.contents[variable] is value:
             return True
+        if self.find(value) is not None or any(held is value for held in self.contents):
+            return False  # it is a cell already, and comes back into its variable
         initial = self.facts.of(maker.operands[0])
         old = self.contents[variable]
         self._keep(old, variable)
