@@ -77,7 +77,9 @@ class Edges(Machine):
         layout = self.layouts.get(block)
         if layout is None:
             params = [param for param, _ in on_stack] + supplied_params
-            layout = self._passing_through(block) + [(p, 2 if p in self.pairs else 1) for p in params]
+            used = {argument for _, argument in on_stack + moves}
+            layout = self._passing_through(block, used.union(supplied_params))
+            layout += [(param, 2 if param in self.pairs else 1) for param in params]
             self.layouts[block] = layout
         arguments: dict[Held, Held] = dict(on_stack)
         goal = [(arguments.get(value, value), width) for value, width in layout]
@@ -100,14 +102,22 @@ class Edges(Machine):
         for param, _ in reversed(moves):
             self.store_slot(param)
 
-    def _passing_through(self, block: Block) -> list[Wanted]:
-        """Items of the stack that ``block`` or its successors need; decides for the first edge."""
+    def _passing_through(self, block: Block, used: set[Held]) -> list[Wanted]:
+        """Items of the stack that ``block`` or its successors need; decides for the first edge.
+
+        ``used``: what becomes parameters.
+        """
         needed = self._needed_on_stack(block)
+        doomed = block in self.facts.doomed
         layout: list[Wanted] = []
-        for item in self.stack:
+        for index, item in enumerate(self.stack):
             if item.owner < 0 and item.value in needed:
                 layout.append((item.value, item.width))
                 needed.discard(item.value)
+            elif doomed and item.value not in used:
+                garbage = self._garbage(item)
+                self.stack[index] = Item(garbage, item.width)
+                layout.append((garbage, item.width))
         if needed:
             raise Conflict(needed)
         return layout

@@ -63,6 +63,8 @@ class Facts:
     ``idle``: parameters that nothing needs; what arrives for them is no use.
     ``uses``: number of uses of each value (being built up or named in a message is not one).
     ``maybe_unbound``: values that can be the state of a variable without a value.
+    ``doomed``: blocks that only an exception leads out of, and which one edge leads to; what lies unneeded on
+    the stack there stays until the exception unwinds it, as it does in CPython.
     ``shared``: of these, the one whose frame slot a value shares; they can be moved but never copied, so those
     that pass into each other have one slot.
     """
@@ -81,6 +83,8 @@ class Facts:
         self.edges: dict[Block, list[Edge]] = {block: [] for block in self.order}
         self.uses: dict[Held, int] = {}
         self._collect()
+        self.doomed: set[Block] = set()
+        self._find_doomed()
         self.live_in: dict[Block, set[Held]] = self._liveness()
         self.last_use = {block: self._last_uses(block) for block in self.order}
         self.maybe_unbound: set[Held] = self._unbound()
@@ -183,6 +187,17 @@ class Facts:
                     edges[target.block].append(Edge(block, op, index, target))
                     for _, value in self.arguments(op, target):
                         uses[value] = uses.get(value, 0) + 1
+
+    def _find_doomed(self) -> None:
+        doomed: set[Block] = set()
+        for block in reversed(self.order):
+            end = block.ops[-1]
+            if end.targets:
+                if all(target.block in doomed for target in end.targets):
+                    doomed.add(block)
+            elif end.spec.name != "ret":
+                doomed.add(block)
+        self.doomed = {block for block in doomed if len(self.edges[block]) == 1 and not block.catches}
 
     # -- liveness ------------------------------------------------------------------------------------
 

@@ -282,6 +282,27 @@ class Writer(Calls):
         if detached:
             self.pop_top()
 
+    def _write_not(self, op: Op) -> None:
+        before = self.block.ops[self.index - 1] if self.index - 1 in self.plan.fused else None
+        tested = before if before is not None and before.spec.name == "py.truth" else op
+        self.arrange(self._wanted(tested))
+        self.emit("UNARY_NOT", 0, self.region(tested, 1))
+        self.drop(1)
+        self.push_results(op)
+
+    def _write_pop_except(self, op: Op) -> None:
+        """Where an exception goes on from here, a copy does: the rest is unwound with it."""
+        value = self.facts.of(op.operands[0])
+        index = self.find(value)
+        leaves = self.block.ops[-1].spec.name == "py.reraise"
+        if leaves and index is not None and index < len(self.stack) - 1 and self.dead(value):
+            self.emit("COPY", sum(item.width for item in self.stack[index:]))
+            self.stack[index] = Item(GARBAGE, 1)
+        else:
+            self.arrange([(value, 1)])
+            self.drop(1)
+        self.emit("POP_EXCEPT")
+
     def _write_push_exc_info(self, op: Op) -> None:
         exception = self.facts.of(op.operands[0])
         if not self.stack or self.stack[-1].value is not exception:
@@ -293,18 +314,17 @@ class Writer(Calls):
 
     def _write_format(self, op: Op) -> None:
         wanted = self._wanted(op)
-        arg = 0
+        conversion = 0
         if self.index - 1 in self.plan.fused:
             convert = self.block.ops[self.index - 1]
-            if convert.spec.name == "py.convert":
-                wanted[0] = (self.facts.of(convert.operands[0]), 1)
-                arg = SIMPLE["py.convert"](self.frame, convert)[0][1]
-        if not arg:
-            self._write_simple(op)
-            return
+            wanted[0] = (self.facts.of(convert.operands[0]), 1)
+            conversion = SIMPLE["py.convert"](self.frame, convert)[0][1]
         self.arrange(wanted)
         region = self.region(op, len(wanted))
-        self.emit("FORMAT_VALUE", arg | (4 if len(wanted) == 2 else 0), region)
+        if TARGET.format_value:
+            self.emit("FORMAT_VALUE", conversion | (4 if len(wanted) == 2 else 0), region)
+        else:
+            self.emit("FORMAT_WITH_SPEC" if len(wanted) == 2 else "FORMAT_SIMPLE", 0, region)
         self.drop(len(wanted))
         self.push_results(op)
 
@@ -493,6 +513,7 @@ SPECIAL: dict[str, Callable[[Writer, Op], None]] = {
     "cond_br": Writer._write_cond_br,
     "ret": Writer._write_ret,
     "unreachable": Writer._write_unreachable,
+    "i1.not": Writer._write_not,
     "i1.const": Writer._write_nothing,
     "py.const": Writer._write_nothing,
     "py.unbound": Writer._write_nothing,
@@ -514,6 +535,7 @@ SPECIAL: dict[str, Callable[[Writer, Op], None]] = {
     "py.for_iter": Writer._write_for_iter,
     "py.raise": Writer._write_raise,
     "py.reraise": Writer._write_reraise,
+    "py.pop_except": Writer._write_pop_except,
     "py.push_exc_info": Writer._write_push_exc_info,
     **{name: Writer._write_borrowing for name in BORROWING},
     **{name: Writer._write_accumulating for name in ACCUMULATING},

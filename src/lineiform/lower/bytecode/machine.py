@@ -230,9 +230,8 @@ class Machine:
 
     def clear(self, variable: int) -> None:
         """Leave a variable or slot without a value, whether it has one or not."""
-        self.emit("LOAD_CONST", self.frame.constant(None))
+        self.emit("PUSH_NULL")
         self.emit("STORE_FAST", variable)
-        self.emit("DELETE_FAST", variable)
 
     # Arranging operands
 

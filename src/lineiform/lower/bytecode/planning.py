@@ -110,6 +110,8 @@ def _can_be_pair(value: Held, method: bool, arriving: dict[Held, list[Held]]) ->
     if not isinstance(maker, Op) or len(maker.results) != 1:
         return False
     name = maker.spec.name
+    if method and name in _FIRST_ARGUMENT:
+        return False
     return not TARGET.null_first or name == "py.load_global" or (method and name in METHOD_LOADS)
 
 
@@ -124,9 +126,9 @@ def plan(block: Block, facts: Facts, forced: set[Held], pairs: dict[Held, bool],
     for index, op in enumerate(ops):
         begin = index
         if len(op.operands) > 1 and not op.is_terminator and index not in result.fused:
-            begin = _plan_op(index, op, facts, forced, pairs, defined, held, start, result)
+            begin = _plan_op(index, ops, facts, forced, pairs, defined, held, start, result)
         elif len(op.operands) == 1 and op.spec.name not in ("py.bind", "py.release"):
-            begin = _plan_op(index, op, facts, forced, pairs, defined, held, start, result)
+            begin = _plan_op(index, ops, facts, forced, pairs, defined, held, start, result)
         start.append(begin)
         for value in op.results:
             if len(op.results) == 1 and value not in facts.rep:
@@ -140,7 +142,7 @@ def plan(block: Block, facts: Facts, forced: set[Held], pairs: dict[Held, bool],
 
 def _plan_op(
     index: int,
-    op: Op,
+    ops: list[Op],
     facts: Facts,
     forced: set[Held],
     pairs: dict[Held, bool],
@@ -149,12 +151,15 @@ def _plan_op(
     start: list[int],
     result: Plan,
 ) -> int:
+    op = ops[index]
     position = index
     pushes: list[tuple[int, Early]] = []
     is_call = op.spec.name in CALLS
     count = len(op.operands) - (op.spec.name == "py.dict_merge")  # its callee lies further down
     for number in range(count - 1, -1, -1):
         value = facts.of(op.operands[number])
+        if number == 0 and index - 1 in result.fused and op.spec.name == "py.format":
+            value = facts.of(ops[index - 1].operands[0])
         callee = is_call and number == 0
         where = defined.get(value)
         leaf = isinstance(value, Marker) or is_constant(value) or value in held or value in forced
@@ -165,7 +170,7 @@ def _plan_op(
             if checked:
                 result.claimed[where] = index
             position = start[where]
-            if callee and TARGET.null_first and value not in pairs:
+            if callee and TARGET.null_first and value not in pairs and not _takes_self_place(op, value):
                 pushes.append((position, Early(NULL, 1, index)))
         elif leaf:
             if value in forced:
@@ -177,6 +182,16 @@ def _plan_op(
         if place < index:
             result.early.setdefault(place, []).append(early)
     return position
+
+
+_FIRST_ARGUMENT = frozenset({"py.load_assertion_error", "py.make_function"})
+"""Makers of callees that need no slot for NULL: the callee takes the place of the method and the first
+argument that of self, as CPython's compiler does for assertions and comprehensions."""
+
+
+def _takes_self_place(op: Op, value: Held) -> bool:
+    owner = value.owner if isinstance(value, Value) else None
+    return isinstance(owner, Op) and owner.spec.name in _FIRST_ARGUMENT and len(op.operands) > 1
 
 
 def _is_check(value: Held) -> bool:
@@ -206,12 +221,19 @@ def _fuse(block: Block, facts: Facts, result: Plan) -> None:
                 break
             else:
                 break
-    if TARGET.format_value:
+    if TARGET.format_value or not TARGET.to_bool:
         for index in range(1, len(ops)):
             op, before = ops[index], ops[index - 1]
-            if op.spec.name == "py.format" and before.spec.name == "py.convert":
+            if (op.spec.name, before.spec.name) in _FUSED_PAIRS and index not in result.fused:
                 if before.results[0] is op.operands[0] and facts.uses[before.results[0]] == 1:
                     result.fused.add(index - 1)
+
+
+_FUSED_PAIRS = frozenset(
+    ([("py.format", "py.convert")] if TARGET.format_value else [])
+    + ([("i1.not", "py.truth")] if not TARGET.to_bool else [])
+)
+"""Op and the op before it that one instruction does together: FORMAT_VALUE converts, UNARY_NOT takes any object."""
 
 
 def none_operand(op: Op) -> int | None:

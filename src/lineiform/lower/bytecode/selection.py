@@ -87,13 +87,6 @@ def _unpack_ex(frame: Frame, op: Op) -> Instructions:
     return [("UNPACK_EX", op.attributes["before"] | op.attributes["after"] << 8)]
 
 
-def _format(frame: Frame, op: Op) -> Instructions:
-    with_spec = len(op.operands) == 2
-    if TARGET.format_value:
-        return [("FORMAT_VALUE", 4 if with_spec else 0)]
-    return [("FORMAT_WITH_SPEC" if with_spec else "FORMAT_SIMPLE", 0)]
-
-
 def _convert(frame: Frame, op: Op) -> Instructions:
     return [("FORMAT_VALUE" if TARGET.format_value else "CONVERT_VALUE", _CONVERT[op.attributes["kind"]])]
 
@@ -142,7 +135,6 @@ def _attribute(name: str, attribute: str) -> Row:
 
 SIMPLE: dict[str, Row] = {
     "py.truth": _truth,
-    "i1.not": _plain("UNARY_NOT"),
     "py.is": _flagged("IS_OP"),
     "py.contains": _flagged("CONTAINS_OP"),
     "py.load_global": _named("LOAD_GLOBAL", 1),
@@ -178,11 +170,9 @@ SIMPLE: dict[str, Row] = {
     "py.unpack_ex": _unpack_ex,
     "py.get_iter": _plain("GET_ITER"),
     "py.convert": _convert,
-    "py.format": _format,
     "py.check_eg_match": _plain("CHECK_EG_MATCH"),
     "py.before_with": _plain("BEFORE_WITH"),
     "py.match_class": _attribute("MATCH_CLASS", "count"),
-    "py.pop_except": _plain("POP_EXCEPT"),
 }
 
 BORROWING: dict[str, Callable[[Frame, Op], tuple[str, int]]] = {
