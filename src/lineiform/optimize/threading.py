@@ -37,22 +37,25 @@ def thread_branches(function: Function) -> None:
 
 
 class _Facts:
-    """``outside``: block -> blocks that name one of its parameters or results.  Threading keeps these facts:
-    a copy's results are named in the copy only."""
+    """``home``: value -> block that defines it.  ``outside``: block -> other blocks that name one of its values."""
 
     def __init__(self, function: Function) -> None:
         self.position = {block: number for number, block in enumerate(reverse_postorder(function))}
-        home: dict[Value, Block] = {}
-        for block in function.blocks:
-            home.update((value, block) for value in block.params)
-            home.update((value, block) for op in block.ops for value in op.results)
+        self.home: dict[Value, Block] = {}
         self.outside: dict[Block, set[Block]] = {}
         for block in function.blocks:
+            self.home.update((value, block) for value in block.params)
+            self.home.update((value, block) for op in block.ops for value in op.results)
+        for block in function.blocks:
             for op in block.ops:
-                named = [*op.operands, *(value for target in op.edges() for value in target.args)]
-                for value in named:
-                    if home[value] is not block:
-                        self.outside.setdefault(home[value], set()).add(block)
+                self.note_uses(block, op)
+
+    def note_uses(self, block: Block, op: Op) -> None:
+        """``op`` stands in ``block``."""
+        self.home.update((value, block) for value in op.results)
+        for value in (*op.operands, *(value for target in op.edges() for value in target.args)):
+            if self.home[value] is not block:
+                self.outside.setdefault(self.home[value], set()).add(block)
 
     def avoids(self, tested: Block, chosen: Block) -> bool:
         """Whether nothing that names a value of ``tested`` can be reached from ``chosen`` except through it."""
@@ -98,9 +101,12 @@ def _thread(block: Block, facts: _Facts) -> bool:
         copy = Op(op.spec, operands, dict(op.attributes), (), None, op.position, op.scope)
         values.update(zip(op.results, copy.results, strict=True))
         block.ops.append(copy)
+        facts.note_uses(block, copy)
     chosen = tested.ops[-1].targets[outcome]
     onward = Target(chosen.block, [values.get(argument, argument) for argument in chosen.args])
-    block.ops.append(Op(jump.spec, (), None, [onward], None, jump.position, jump.scope))
+    onward_jump = Op(jump.spec, (), None, [onward], None, jump.position, jump.scope)
+    block.ops.append(onward_jump)
+    facts.note_uses(block, onward_jump)
     return True
 
 
@@ -180,11 +186,10 @@ def _drop_binds(block: Block, hidden: int) -> None:
 
 
 def _after(op: Op, state: int) -> int:
-    if op.spec.name == "py.bind":
-        return state | 1 << op.attributes["var"]
-    if op.spec.name == "py.kill":
-        return state & ~(1 << op.attributes["var"])
-    return state
+    if op.spec.name not in ("py.bind", "py.kill"):
+        return state
+    bit = 1 << int(op.attributes["var"])
+    return state | bit if op.spec.name == "py.bind" else state & ~bit
 
 
 def _maybe_bound(function: Function) -> dict[Block, int]:
