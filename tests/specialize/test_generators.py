@@ -503,3 +503,104 @@ def test_reason_when_not_consumed() -> None:
         unit = unit_of(function)
         assert "generator-not-consumed" in reasons(unit)
         assert unit.function([1, 2]) == function([1, 2])
+
+
+class TestCells:
+    """Parameters that are captured: cells are built only where somebody needs one."""
+
+    def test_returned_closure(self) -> None:
+        def make(x: Any, y: Any) -> Any:
+            if any(x == item for item in y):
+                return lambda: (x, y)
+            return lambda z: (x, z)
+
+        unit = unit_of(make)
+        assert unit.function(1, [1, 2])() == (1, [1, 2])
+        assert unit.function(3, [1, 2])(4) == (3, 4)
+
+    def test_closures_share_a_stored_variable(self) -> None:
+        def make(x: Any) -> Any:
+            def step() -> Any:
+                nonlocal x
+                x += 1
+                return x
+
+            before = list(x + item for item in (0, 1))
+            return before, step, lambda: x
+
+        for function in (make, unit_of(make).function):
+            before, step, read = function(5)
+            assert (before, step(), step(), read()) == ([5, 6], 6, 7, 7)
+
+    def test_stored_by_a_generator_expression(self) -> None:
+        def last(items: Any, found: Any) -> Any:
+            total = sum((found := item) for item in items)
+            return total, found
+
+        unit = unit_of(last)
+        assert unit.function([1, 2, 3], 0) == (6, 3)
+        assert unit.function([], 0) == (0, 0)
+
+    def test_deleted(self) -> None:
+        def gone(x: Any) -> Any:
+            found = list(x for _ in (1, 2))
+            del x
+            return found, (lambda: x)
+
+        unit = unit_of(gone)
+        found, read = unit.function(1)
+        assert found == [1, 1]
+        with pytest.raises(NameError):
+            read()
+
+    def test_object_lives_as_long_as_the_call(self) -> None:
+        class Thing:
+            pass
+
+        def use(thing: Any, check: Any) -> Any:
+            seen = [check() for _ in (1, 2) if thing]
+            return any(check() and thing for _ in (1, 2)) and seen
+
+        unit = unit_of(use)
+        for function in (use, unit.function):
+            thing = Thing()
+            reference = weakref.ref(thing)
+            alive = lambda: reference() is not None  # noqa: B023, E731
+            assert function(thing, alive) == [True, True]
+            del thing
+            assert reference() is None
+
+
+def test_recursion_through_a_generator_expression() -> None:
+    def total(tree: Any) -> Any:
+        value, children = tree
+        return value + sum(total(child) for child in children)
+
+    def deepest(tree: Any) -> Any:
+        return 1 + max((deepest(child) for child in tree[1]), default=0)
+
+    tree = (1, [(2, [(3, []), (4, [])]), (5, [])])
+    assert unit_of(total).function(tree) == 15
+    assert unit_of(deepest).function(tree) == 3
+
+
+def test_many_items_do_not_nest() -> None:
+    def run(items: Any) -> Any:
+        return sum(item * item for item in items), max(item % 7 for item in items), any(item > 9e9 for item in items)
+
+    assert unit_of(run).function(range(50_000)) == run(range(50_000))
+
+
+def test_functions_of_another_module() -> None:
+    namespace: dict[str, Any] = {"all": all, "limit": 3}
+    exec("def inner(items):\n    return all(item < limit for item in items), (lambda: limit)", namespace)
+    inner = namespace["inner"]
+
+    def outer(items: Any) -> Any:
+        first, read = inner(items)
+        return first, read(), [inner(items)[0] for _ in items]
+
+    unit = unit_of(outer)
+    assert unit.function([1, 2]) == outer([1, 2]) == (True, 3, [True, True])
+    namespace["limit"] = 2
+    assert unit.function([1, 2]) == outer([1, 2]) == (False, 2, [False, False])
