@@ -69,7 +69,8 @@ def observe(
     seen: list[Any] = []
     STATE.begin(frames)
     try:
-        with alarm(patience):
+        with alarm(patience), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             _drive(code, names, wrap, seen)
     except TimedOut:
         seen.append(("did not end",))

@@ -62,8 +62,7 @@ def write(mismatch: Mismatch, mode: str, folder: Path = CORPUS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     head = [
         "# ruff: noqa",
-        f"# Found in mode {mode} on Python {sys.version_info[0]}.{sys.version_info[1]}, "
-        f"program seed {mismatch.seed}.",
+        f"# Found in mode {mode} on Python {sys.version_info[0]}.{sys.version_info[1]}, program seed {mismatch.seed}.",
         f"# schedule: {mismatch.schedule}",
         "# Globals are those of tests/fuzz/prelude.py; replayed by tests/fuzz/test_corpus.py.",
     ]

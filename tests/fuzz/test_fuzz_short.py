@@ -42,8 +42,15 @@ def test_the_same_program_behaves_the_same_twice() -> None:
 
 
 def test_functions_lifted_and_lowered_behave_the_same() -> None:
-    pytest.importorskip("lineiform.lower.bytecode")
     run_short("roundtrip", 60)
+
+
+def test_functions_run_by_the_reference_interpreter_behave_the_same() -> None:
+    run_short("reference", 60)
+
+
+def test_roots_that_are_sped_up_behave_the_same() -> None:
+    run_short("specialize", 25)
 
 
 @settings(max_examples=15, database=None, derandomize=True, deadline=None,
@@ -57,9 +64,7 @@ def test_programs_drawn_by_hypothesis_behave_the_same(program: Program) -> None:
 
 
 def test_a_seed_gives_the_same_program_again() -> None:
-    assert [generate(Choices(n)).source for n in range(20)] == [
-        generate(Choices(n)).source for n in range(20)
-    ]
+    assert [generate(Choices(n)).source for n in range(20)] == [generate(Choices(n)).source for n in range(20)]
 
 
 def test_every_program_compiles_and_only_known_features_are_counted() -> None:
