@@ -166,9 +166,7 @@ class Reference(Candidate):
         return result
 
 
-CANDIDATES: dict[str, type[Candidate]] = {
-    row.name: row for row in (Candidate, RoundTrip, Specialize, Reference)
-}
+CANDIDATES: dict[str, type[Candidate]] = {row.name: row for row in (Candidate, RoundTrip, Specialize, Reference)}
 
 
 def make(mode: str, backend: str) -> Candidate:

@@ -296,9 +296,7 @@ def campaign(seed: int, programs: int, only: str | None = None) -> dict[str, Any
     with quiet_collector():
         for fault in faults:
             at, carried = search(fault, seed, programs)
-            verdict = (
-                f"found by program {at}" if at else f"NOT FOUND in {programs} programs, {carried} carried it"
-            )
+            verdict = f"found by program {at}" if at else f"NOT FOUND in {programs} programs, {carried} carried it"
             print(f"{fault.name:32} {fault.room:12} {verdict:45} {fault.description}", flush=True)
             counts["faults found" if at else "faults not found"] += 1
             counts["programs run"] += at or programs

@@ -54,12 +54,7 @@ def swap_evaluation(node: Any) -> Any:
 
 
 def arguments_from_the_right(node: Any) -> Any:
-    if (
-        isinstance(node, ast.Call)
-        and len(node.args) == 2
-        and not node.keywords
-        and all(map(_effects, node.args))
-    ):
+    if isinstance(node, ast.Call) and len(node.args) == 2 and not node.keywords and all(map(_effects, node.args)):
         if any(isinstance(argument, ast.Starred) for argument in node.args):
             return node
         call = ast.Call(node.func, [node.args[0], _name("_t")], [])
@@ -84,9 +79,7 @@ def chain_loses_its_end(node: Any) -> Any:
 
 def chain_without_short_cut(node: Any) -> Any:
     if isinstance(node, ast.Compare) and len(node.ops) == 2 and _effects(node.comparators[1]):
-        first = ast.Compare(
-            node.left, node.ops[:1], [ast.NamedExpr(ast.Name("_m", ast.Store()), node.comparators[0])]
-        )
+        first = ast.Compare(node.left, node.ops[:1], [ast.NamedExpr(ast.Name("_m", ast.Store()), node.comparators[0])])
         second = ast.Compare(_name("_m"), node.ops[1:], node.comparators[1:])
         return ast.BinOp(first, ast.BitAnd(), second)
     return node
@@ -153,9 +146,7 @@ def rebinding_keeps_the_object(node: Any) -> Any:
             for inner in node.body:
                 body.append(inner)
                 if isinstance(inner, ast.Assign) and isinstance(inner.targets[0], ast.Name):
-                    keep = ast.Assign(
-                        [ast.Name(f"_kept{len(body)}", ast.Store())], _name(inner.targets[0].id)
-                    )
+                    keep = ast.Assign([ast.Name(f"_kept{len(body)}", ast.Store())], _name(inner.targets[0].id))
                     body.append(ast.copy_location(keep, inner))
             node.body = body
             return ast.FunctionDef(**dict(ast.iter_fields(node)))
@@ -171,12 +162,7 @@ def local_dies_early(node: Any) -> Any:
                 if (
                     rest
                     and not any(isinstance(x, ast.Name) and x.id == name for r in rest for x in ast.walk(r))
-                    and (
-                        not any(
-                            isinstance(x, (ast.Nonlocal, ast.Global)) and name in x.names
-                            for x in ast.walk(node)
-                        )
-                    )
+                    and (not any(isinstance(x, (ast.Nonlocal, ast.Global)) and name in x.names for x in ast.walk(node)))
                 ):
                     dead = ast.copy_location(ast.Delete([ast.Name(name, ast.Del())]), inner)
                     node.body.insert(at + 1, dead)
@@ -252,9 +238,7 @@ def finally_skipped_without_exception(node: Any) -> Any:
         isinstance(node, ast.Try)
         and node.finalbody
         and not any(
-            isinstance(inner, (ast.Break, ast.Continue, ast.Return))
-            for s in node.finalbody
-            for inner in ast.walk(s)
+            isinstance(inner, (ast.Break, ast.Continue, ast.Return)) for s in node.finalbody for inner in ast.walk(s)
         )
     ):
         handler = ast.ExceptHandler(_name("BaseException"), None, [*node.finalbody, ast.Raise()])
@@ -318,16 +302,10 @@ def iterable_copied(node: Any) -> Any:
 
 
 def quantifier_without_short_cut(node: Any) -> Any:
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("any", "all", "next")
-    ):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("any", "all", "next"):
         if node.args and isinstance(node.args[0], ast.GeneratorExp):
             inner = node.args[0]
-            return ast.Call(
-                node.func, [_call("iter", ast.ListComp(inner.elt, inner.generators)), *node.args[1:]], []
-            )
+            return ast.Call(node.func, [_call("iter", ast.ListComp(inner.elt, inner.generators)), *node.args[1:]], [])
     return node
 
 
@@ -346,11 +324,7 @@ def comprehension_condition_lost(node: Any) -> Any:
 
 
 def comprehension_variable_leaks(node: Any) -> Any:
-    if (
-        isinstance(node, ast.ListComp)
-        and len(node.generators) == 1
-        and isinstance(node.generators[0].target, ast.Name)
-    ):
+    if isinstance(node, ast.ListComp) and len(node.generators) == 1 and isinstance(node.generators[0].target, ast.Name):
         name = node.generators[0].target.id
         loop = ast.comprehension(ast.Name("_i", ast.Store()), node.generators[0].iter, [
             ast.Tuple([ast.NamedExpr(ast.Name(name, ast.Store()), _name("_i"))], ast.Load()),
@@ -372,12 +346,7 @@ def cell_by_value(node: Any) -> Any:
 
 
 def default_evaluated_at_the_call(node: Any) -> Any:
-    if (
-        isinstance(node, ast.Lambda)
-        and node.args.defaults
-        and not node.args.vararg
-        and not node.args.kwonlyargs
-    ):
+    if isinstance(node, ast.Lambda) and node.args.defaults and not node.args.vararg and not node.args.kwonlyargs:
         fresh = [_call("(lambda value: value)", default) for default in node.args.defaults]
         node.args.defaults = [ast.Constant(0) for _ in fresh]
         return ast.Lambda(node.args, node.body)
@@ -459,9 +428,7 @@ def identity_as_equality(node: Any) -> Any:
 def isinstance_is_exact(node: Any) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
         if len(node.args) == 2 and isinstance(node.args[1], ast.Name):
-            return ast.Compare(
-                ast.Attribute(node.args[0], "__class__", ast.Load()), [ast.Is()], [node.args[1]]
-            )
+            return ast.Compare(ast.Attribute(node.args[0], "__class__", ast.Load()), [ast.Is()], [node.args[1]])
     return node
 
 
@@ -503,11 +470,7 @@ def line_off_by_one(node: Any) -> Any:
 
 
 def guard_of_match_ignored(node: Any) -> Any:
-    if (
-        isinstance(node, ast.match_case)
-        and node.guard is not None
-        and not isinstance(node.pattern, ast.MatchAs)
-    ):
+    if isinstance(node, ast.match_case) and node.guard is not None and not isinstance(node.pattern, ast.MatchAs):
         return ast.match_case(node.pattern, None, node.body)
     return node
 
@@ -541,12 +504,7 @@ def display_order_reversed(node: Any) -> Any:
 
 
 def super_skips_a_class(node: Any) -> Any:
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "super"
-        and not node.args
-    ):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
         return _name("self")
     return node
 

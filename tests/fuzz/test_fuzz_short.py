@@ -64,9 +64,7 @@ def test_programs_drawn_by_hypothesis_behave_the_same(program: Program) -> None:
 
 
 def test_a_seed_gives_the_same_program_again() -> None:
-    assert [generate(Choices(n)).source for n in range(20)] == [
-        generate(Choices(n)).source for n in range(20)
-    ]
+    assert [generate(Choices(n)).source for n in range(20)] == [generate(Choices(n)).source for n in range(20)]
 
 
 def test_every_program_compiles_and_only_known_features_are_counted() -> None:

@@ -201,9 +201,7 @@ class Control(Statements):
         if form == 0:
             self.raise_(depth)
         elif form == 1:
-            self.emit(
-                f"trace({self.counter_label()}, {self.expression('int', 2)} % ({self.atom('int')} % 2))"
-            )
+            self.emit(f"trace({self.counter_label()}, {self.expression('int', 2)} % ({self.atom('int')} % 2))")
         elif form == 2:
             self.emit(f"trace({self.counter_label()}, {self.expression('dict', 2)}['zz'])")
         elif form == 3:

@@ -138,9 +138,7 @@ class Expressions(Writer):
             return f"{self.expression('dict', depth)}[{self.expression('str', depth)}]"
         if form == 2:
             pair = (
-                self.expression("tuple", depth)
-                if risky
-                else f"({self.atom('int')}, {self.expression('int', depth)})"
+                self.expression("tuple", depth) if risky else f"({self.atom('int')}, {self.expression('int', depth)})"
             )
             return f"{pair}[{self.expression('int', depth)} % 2]"
         self.feature("call of a method")
@@ -162,11 +160,7 @@ class Expressions(Writer):
         self.feature(f"generator expression in {function}")
         inner = self.comprehension_parts("int", depth)
         if function == "next":
-            return (
-                f"next({inner})"
-                if self.wrong and self.c.chance(30)
-                else f"next(({inner}), {self.atom('int')})"
-            )
+            return f"next({inner})" if self.wrong and self.c.chance(30) else f"next(({inner}), {self.atom('int')})"
         if function == "sum" and self.c.chance(20):
             return f"sum(({inner}), {self.atom('int')})"
         if function != "sum" and self.c.below(10) < (3 if self.wrong else 10):

@@ -38,9 +38,7 @@ class Functions(Control):
             self.emit(f"global {name}")
             scope.names[name] = scope.writable[name] = self.module_names[name]
 
-    def body(
-        self, scope: Scope, depth: int, most: int, result: str = "int", calls_child: bool = False
-    ) -> None:
+    def body(self, scope: Scope, depth: int, most: int, result: str = "int", calls_child: bool = False) -> None:
         """Emit a function body in the scope: declarations, statements, a return."""
         with self.inside(scope), self.indented():
             self.declare(scope)
@@ -240,9 +238,7 @@ class Functions(Control):
                 self.emit(f"return {self.expression('int', 2)}")
             with self.inside(scope):
                 self.statement(max(depth - 1, 0))
-                self.emit(
-                    f"return clip({name}({parameter} - 1) {self.c.pick('+-^')} {self.expression('int', 2)})"
-                )
+                self.emit(f"return clip({name}({parameter} - 1) {self.c.pick('+-^')} {self.expression('int', 2)})")
         self.use_call(f"{name}({self.c.pick(('0', '1', '3', '4'))})")
 
     def late_binding(self, depth: int) -> None:

@@ -101,9 +101,7 @@ class Module(Functions):
             scope.add(name, kind)
         return scope
 
-    def rule_body(
-        self, scope: Scope, depth: int, most: int, calls_child: bool = False, times: float = 1.0
-    ) -> None:
+    def rule_body(self, scope: Scope, depth: int, most: int, calls_child: bool = False, times: float = 1.0) -> None:
         """Emit the body of a node; one that may call closures very often spends fuel at its entry."""
         start = len(self.lines)
         self.cost = 1.0
