@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -218,26 +219,31 @@ class _Compiler:
         for op in self.function.ops():
             if op.spec.effects & RAISES and op.handler is None:
                 op.handler = Target(leaving)
-        repair = leaving.append("py.const", value=self.repairer.repair)
-        call = leaving.append("py.call", [repair.results[0], exception], kwnames=())
-        leaving.append("py.release", [call.results[0]])
-        leaving.append("py.reraise", [exception])
+        caught = list(visible_handlers(self.function))
         self.function.blocks.append(leaving)
-        for handler, scope in visible_handlers(self.function):
+        self._append_repair(leaving, self.repairer.repair, exception).append("py.reraise", [exception])
+        for handler, scope in caught:
             if handler is not leaving:
                 self._repair_at(handler, scope)
 
     def _repair_at(self, handler: Block, scope: int) -> None:
         """What is caught here and looked at shows the functions that were inlined."""
-        first = handler.ops[0]
         ops, handler.ops = handler.ops, []
-        repair = handler.append(
-            "py.const", (), (), None, first.position, scope, value=self.repairer.catching(scope)
-        )
-        operands = [repair.results[0], handler.params[handler.catches - 1]]
-        call = handler.append("py.call", operands, (), None, first.position, scope, kwnames=())
-        handler.append("py.release", [call.results[0]], (), None, first.position, scope)
-        handler.ops += ops
+        exception = handler.params[handler.catches - 1]
+        self._append_repair(handler, self.repairer.catching(scope), exception).ops += ops
+
+    def _append_repair(self, block: Block, repair: Callable[[BaseException], None], exception: Value) -> Block:
+        """Call the repairer, which must not be in the way when the stack is full; the block to go on in."""
+        failed, after = Block(1), Block()
+        failed.cold = after.cold = True
+        callee = block.append("py.const", value=repair)
+        call = block.append("py.call", [callee.result, exception], (), Target(failed), kwnames=())
+        block.append("py.release", call.results)
+        block.append("br", (), [Target(after)])
+        failed.append("py.release", [failed.add_param()])
+        failed.append("br", (), [Target(after)])
+        self.function.blocks += [failed, after]
+        return after
 
     def unit(self, lowered: Lowered, phases: Phases) -> Unit:
         """The function object and all that is known about it."""

@@ -23,7 +23,7 @@ def visible_handlers(function: Function) -> Iterator[tuple[Block, int]]:
         if op.handler is not None and op.scope:
             inlined.add(op.handler.block)
     for block in function.blocks:
-        if block in inlined and block.catches == 1 and _is_visible(block):
+        if block in inlined and _is_visible(block):
             yield block, _scope(block)
 
 
@@ -36,7 +36,7 @@ def _scope(handler: Block) -> int:
 
 def _is_visible(handler: Block) -> bool:
     """Whether code runs, or the exception gets a name, before the exception is no longer being handled."""
-    exceptions = {handler.params[0]}
+    exceptions = {handler.params[handler.catches - 1]}
     seen = {handler}
     pending = [handler]
     while pending:

@@ -107,13 +107,10 @@ class Repairer:
         if _make_frame is None:
             return
         entries: list[TracebackType] = []
-        entry = exception.__traceback__
-        while entry is not None:
-            entries.append(entry)
-            entry = entry.tb_next
         parts: list[list[int] | None] = []
         newer: list[int] = []
-        for entry in entries:
+        entry = exception.__traceback__
+        while entry is not None:  # those of this run of the unit come first; others below are left alone
             made = entry.tb_frame.f_trace
             if entry.tb_frame is own:
                 chain = self._chain(entry.tb_lasti)
@@ -125,12 +122,13 @@ class Repairer:
                 parts.append(None if len(part) == 1 else part)
                 made.linked = made.linked or bool(newer) or len(part) > 1
             else:
-                parts.append(None)
-                continue
+                break
+            entries.append(entry)
             newer = chain
+            entry = entry.tb_next
         if not any(parts):
             return
-        rebuilt: TracebackType | None = None
+        rebuilt = entry
         for entry, part in zip(reversed(entries), reversed(parts)):
             if part is None:
                 rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
