@@ -221,3 +221,45 @@ def test_a_fork_while_another_thread_holds_the_lock():
     finally:
         stop.set()
         thread.join()
+
+
+def test_no_evaluation_sees_an_old_default():
+    """One thread writes defaults while others evaluate and compile: a value older than the call never shows."""
+    import lineiform
+
+    jit = lineiform.Lineiform(threshold=5, budget=lineiform.Budget(measured_calls=4, recompilations=10**6))
+
+    def step(x, by=1):
+        return x + by
+
+    def add(a, b):
+        return lambda x: a(x) + b(x)
+
+    entries = [jit.speedup(add(step, add(lambda x: x, lambda x, k=k: k))) for k in range(4)]
+    written, begun, done = [1], [1], threading.Event()
+
+    def act(number):
+        if number == 0:
+            try:
+                for by in range(2, 400):
+                    begun[0] = by
+                    step.__defaults__ = (by,)
+                    written[0] = by
+                    for entry in entries:
+                        entry(0)
+            finally:
+                done.set()
+            return
+        while not done.is_set():
+            for k, entry in enumerate(entries):
+                low = written[0]
+                by = entry(10) - 20 - k
+                assert low <= by <= begun[0]
+
+    previous = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        in_threads(4, act)
+    finally:
+        sys.setswitchinterval(previous)
+    assert jit.wait(60) and "error" not in jit.stats()["events"]

@@ -183,11 +183,13 @@ def test_notifications_for_units_that_are_gone_do_nothing():
 
 
 def test_a_suspect_unit_is_looked_at_before_it_runs_again():
-    jit = make_jit(Compiler(tagged), threshold=0)
+    clock = Clock()
+    jit = make_jit(Compiler(tagged), threshold=0, clock=clock)
     fast = jit.speedup(lambda: 1)
     fast()
     assumptions = jit.compiler.units[0].assumptions
     for _ in range(20):
+        clock.now += 10**9
         before = assumptions.revalidated
         assumptions.suspect()
         assert jit.explain(fast).state == "suspect" and assumptions.revalidated == before
@@ -228,10 +230,9 @@ def test_a_suspicion_between_looking_and_installing():
 
             def revalidate():
                 assumptions.revalidated += 1
-                if assumptions.revalidated == 1:
+                if assumptions.revalidated == 2:  # the last look before it is installed
                     assumptions.suspect()
-                    return []
-                return ["changed just now"]
+                return ["changed just now"] if assumptions.revalidated > 2 else []
 
             assumptions.revalidate = revalidate
             return unit
@@ -240,6 +241,16 @@ def test_a_suspicion_between_looking_and_installing():
     fast = jit.speedup(lambda: 1, eager=True)
     assert jit.explain(fast).state == "suspect" and fast() == 1
     assert jit.explain(fast).reason == "assumption-broken"
+
+
+def test_a_unit_is_not_trusted_while_a_change_is_being_announced(monkeypatch):
+    jit = make_jit(Compiler(tagged), threshold=0)
+    announcing = [True]
+    monkeypatch.setattr("lineiform.tiers.tier.is_being_announced", lambda: announcing[0])
+    fast = jit.speedup(lambda: 1, eager=True)
+    assert [fast() for _ in range(3)] == [1, 1, 1] and jit.explain(fast).state == "suspect"
+    announcing[0] = False
+    assert fast() == ("unit", 1) and jit.explain(fast).state == "installed"
 
 
 # -- never slower --------------------------------------------------------------------------------------------

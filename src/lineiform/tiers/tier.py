@@ -33,6 +33,7 @@ from .measure import Measurement
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import Any
 
     from .dispatch import Dispatch
@@ -47,7 +48,7 @@ DISPATCHING = "dispatching"  # the entry of `specialize`: its variants have tier
 STACK_ATTEMPTS = 3
 #: A unit that becomes suspect again so soon, in nanoseconds, waits longer before it is looked at.
 SOON_NS = 5_000_000
-LONGEST_WAIT = 1 << 16
+LONGEST_WAIT = 1 << 12
 #: Calls between two looks whether a tracer is gone.
 CALLS_WHILE_TRACED = 256
 
@@ -63,7 +64,7 @@ class Tier:
 
     __slots__ = ("jit", "original", "pins", "label", "counter", "state", "unit", "reason", "detail",
                  "position", "changes", "measurement", "medians", "verdict", "phases", "dispatch",
-                 "attempts", "suspicions", "_suspected_by", "_trusted_at", "_patience", "_entry",
+                 "attempts", "suspicions", "_trusted_at", "_patience", "_entry",
                  "__weakref__")
 
     def __init__(self, jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> None:
@@ -85,7 +86,6 @@ class Tier:
         self.dispatch: Dispatch | None = None
         self.attempts = 0
         self.suspicions = 0
-        self._suspected_by = 0
         self._trusted_at = 0
         self._patience = 0
         self.counter = array("q", [jit.calls_before_compiling(original)])
@@ -203,7 +203,7 @@ class Tier:
         self.unit = unit
         unit.assumptions.subscribe(changed)  # without the lock: they have locks of their own
         seen = self.suspicions
-        failed = unit.assumptions.revalidate()
+        failed, certain = look_at(unit)
         with self.jit.lock:
             if self.unit is not unit:  # broken while subscribing
                 return
@@ -217,7 +217,7 @@ class Tier:
             self.jit.events.add("install", self.label)
             if self.jit.tracing_suspends():
                 self._suspend()
-            elif self.suspicions != seen:
+            elif self.suspicions != seen or not certain:
                 self._distrust(0)
             else:
                 self._trust(unit)
@@ -307,7 +307,6 @@ class Tier:
             if self.unit is not unit:
                 return
             self.suspicions += 1
-            self._suspected_by = get_ident()
             if self.state not in (MEASURING, INSTALLED):
                 return  # it is looked at before it runs anyway
             soon = self.jit.clock() - self._trusted_at < SOON_NS
@@ -323,15 +322,15 @@ class Tier:
         """Run the unit again if its assumptions hold."""
         unit = self.unit
         self.counter[0] = 0
-        if unit is None or is_announcing(self._suspected_by):
+        if unit is None:
             return
         seen = self.suspicions
-        failed = unit.assumptions.revalidate()
+        failed, certain = look_at(unit)
         if failed:
             self.invalidate(unit, failed[0])
             return
         with self.jit.lock:
-            if self.unit is unit and self.state == SUSPECT and self.suspicions == seen:
+            if certain and self.unit is unit and self.state == SUSPECT and self.suspicions == seen:
                 self.jit.events.add("trust", self.label)
                 self._trust(unit)
 
@@ -406,9 +405,27 @@ class Tier:
         }
 
 
-def is_announcing(thread: int) -> bool:
-    """Whether a thread is still announcing a change, which then comes after that."""
-    frame = sys._current_frames().get(thread)
+def look_at(unit: Unit) -> tuple[list[Any], bool]:
+    """(the assumptions that do not hold, whether that is certain).
+
+    A change is announced before it is made, and the announcing thread may have to wait in between.  So first
+    subscribe (the first `revalidate`), then make sure that nobody is announcing: what was announced before is
+    done, and what is announced later is heard.  Only then is what the second `revalidate` reads certain.
+    """
+    failed = unit.assumptions.revalidate()
+    if failed or is_being_announced():
+        return failed, bool(failed)
+    return unit.assumptions.revalidate(), True
+
+
+def is_being_announced() -> bool:
+    """Whether a thread is announcing a change, which then comes after that."""
+    frames = sys._current_frames()
+    frames[get_ident()] = sys._getframe(1)  # a variable that held this very frame would keep it alive
+    return any(map(_is_announcing, frames.values()))
+
+
+def _is_announcing(frame: FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code.co_filename.endswith(_ANNOUNCERS):
             return True
