@@ -179,12 +179,21 @@ class Source:
             name = op.attributes.get("name")
             if op.spec.name == "py.load_global" and name in FRAME_GLOBALS:
                 return str(name)
+            if op.spec.name == "py.load_global" and name == "super" and self._asks_the_frame(op):
+                return "super"
             if op.spec.name in ("py.load_attr", "py.import_from"):
                 base = op.operands[0].owner
                 module = base.attributes.get("name") if isinstance(base, Op) else None
                 if name in FRAME_ATTRIBUTES or module in FRAME_MODULES and base_is_name(base):
                     return str(name)
         return None
+
+    def _asks_the_frame(self, load: Op) -> bool:
+        """Whether ``super`` finds its class and its object in the frame: all but ``py.load_super_attr`` may."""
+        value = load.results[0]
+        users = [op for op in self.function.ops() if value in op.operands]
+        has_class = any(variable.name == "__class__" for variable in self.function.variables)
+        return has_class and any(op.spec.name != "py.load_super_attr" for op in users)
 
 
 def base_is_name(maker: Op | Block) -> bool:
