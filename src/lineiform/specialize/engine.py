@@ -373,7 +373,24 @@ class Activation:
         args = tuple(environment[argument] for argument in target.args)
         live = {value: environment[value] for value in self.source.live[block]}
         instance = self._instance(block, args, live, generic)
+        if self.parent is not None and self._open_ended(instance) and not generic:
+            self._bind_carried(block.params[supplied(op, target) :], args)
         return self.arrive(instance, args, live, supplied(op, target)), instance
+
+    def _bind_carried(self, params: Sequence[Value], args: Sequence[Abstract]) -> None:
+        """What a loop of an inlined function hands on from round to round lives in its variable.
+
+        So it has one home, and ``s += x`` stays the in-place operation that CPython makes of it.
+        """
+        for param, value in zip(params, args):
+            variable = param.variable
+            if variable is None or param in self.source.invariant or not isinstance(value, Value):
+                continue
+            if variable not in self.hidden:
+                name = self.source.function.variables[variable].name
+                self.hidden[variable] = self.writer.hidden_variable(name)
+            if not is_unbound(value):
+                self.writer.op("py.bind", [value], attributes={"var": self.hidden[variable]})
 
     def arrive(self, instance: Instance, args: tuple[Abstract, ...], live: Environment, count: int) -> Target:
         written = Target(instance.out)
