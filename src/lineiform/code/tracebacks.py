@@ -129,11 +129,11 @@ class Repairer:
         if not any(parts):
             return
         rebuilt = entry
-        for entry, part in zip(reversed(entries), reversed(parts)):
-            if part is None:
+        for entry, names in zip(reversed(entries), reversed(parts)):
+            if names is None:
                 rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
             else:
-                rebuilt = self._expand(own, entry, part, rebuilt)
+                rebuilt = self._expand(own, entry, names, rebuilt)
         exception.__traceback__ = rebuilt
 
     @staticmethod

@@ -68,7 +68,7 @@ class Resume(NamedTuple):
     """Walk on in the middle of a block."""
 
     instance: Instance
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     environment: Environment
     out: Block
 
@@ -258,14 +258,14 @@ class Activation:
             merged = None if varying else self._same(values, out)
             if merged is None:
                 merged = self._parameter(instance, param, values)
-                late.append((merged, number))  # type: ignore[arg-type]
+                late.append((merged, number))
             environment[param] = merged
         for value in self.source.live[block]:
             values = [arrival.live[value] for arrival in arrivals]
             merged = None if looping and instance.generic else self._same(values, out)
             if merged is None:
                 merged = self._parameter(instance, value, values)
-                late.append((merged, value))  # type: ignore[arg-type]
+                late.append((merged, value))
             environment[value] = merged
         instance.late = late
         return environment

@@ -28,7 +28,8 @@ def raise_unbound(activation: Activation, op: Op) -> None:
 def _raise(activation: Activation, op: Op, error: type[NameError], text: str) -> None:
     writer = activation.writer
     name = op.attributes["name"]
-    operands, words = [writer.constant(error), writer.constant(text.format(name))], ()
+    operands = [writer.constant(error), writer.constant(text.format(name))]
+    words: tuple[str, ...] = ()
     if error is NameError:
         operands, words = [*operands, writer.constant(name)], ("name",)
     handler = activation.handler(op, activation.environment)

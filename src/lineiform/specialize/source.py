@@ -43,7 +43,8 @@ class Source:
     """
 
     __slots__ = (
-        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only", "constant_cells", "closures", "size", "obstacle", "invariant", "rebound", "checked",
+        "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only",
+        "constant_cells", "closures", "size", "obstacle", "invariant", "rebound", "checked",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:

@@ -27,10 +27,10 @@ from lineiform.specialize.source import can_move, source_of
 from lineiform.specialize.values import (
     ATOMS,
     ITERABLES,
+    UNBOUND,
     KnownCell,
     KnownIterator,
     KnownMethod,
-    UNBOUND,
     constant_of,
     is_constant,
     is_unbound,
@@ -43,7 +43,7 @@ Step = Callable[["Specializer", Activation, Op], None]
 class Callee(NamedTuple):
     """A known Python function with arguments that are bound already."""
 
-    function: types.FunctionType
+    function: Any  # a function; of that type, mypy would take the field for a method
     before: tuple[Any, ...]  # constants or written values that come first
     keywords: tuple[tuple[str, Any], ...] = ()
 
@@ -493,23 +493,24 @@ class Specializer:
         return self._callee(item) is not None
 
     def check_live(self, activation: Activation, iterator: KnownIterator) -> None:
-        """A list that can change still has its length, and its next item is the one that was seen."""
+        """A list that can change still has the item that was seen in the next place, or ends where it did."""
         writer = self.writer
         assert iterator.live is not None and activation.op is not None
         count, known = len(iterator.items), writer.constant(iterator.live)
-        key = ("length", id(iterator.live))
-        if self.pure.get(key) != count:
+        key = ("item", id(iterator.live), iterator.index)
+        if key in self.pure:
+            return
+        if iterator.index < count:
+            place = writer.constant(iterator.index)
+            item = writer.op("py.subscr", [known, place], (), activation.missing()).results[0]
+            self._check_is(activation, item, iterator.items[iterator.index])
+        else:
             handler = activation.handler(activation.op, activation.environment)
             length = writer.op("py.call", [writer.constant(len), known], (), handler, {"kwnames": ()}).results[0]
             writer.known.types[length] = int
             same = writer.op("py.compare", [length, writer.constant(count)], attributes={"op": "eq"})
             activation.check(writer.op("py.truth", same.results).results[0])
-            self.pure[key] = count
-        if iterator.index < count:
-            handler = activation.handler(activation.op, activation.environment)
-            place = writer.constant(iterator.index)
-            item = writer.op("py.subscr", [known, place], (), handler).results[0]
-            self._check_is(activation, item, iterator.items[iterator.index])
+        self.pure[key] = True
 
     def _may_unroll(self, activation: Activation, op: Op, count: int) -> bool:
         """The unrolling budget: iterations of one loop, operations of all."""
@@ -624,7 +625,7 @@ class Specializer:
             self._set(activation, op, self._own_function())
 
     def _is_root(self, target: Callee) -> bool:
-        return self.root_key == (target.function, tuple(map(id, target.before)))
+        return bool(self.root_key == (target.function, tuple(map(id, target.before))))
 
     def _own_function(self) -> Value:
         """The unit's own function, for recursive calls; it is known only once the unit is made."""
@@ -769,9 +770,10 @@ class Specializer:
         parts = raw.function_parts(target.function)
         relied = list(self.assumptions.function(target.function))
         only = parts.code.co_varnames[parts.code.co_argcount :][: parts.code.co_kwonlyargcount]
-        for name in only if parts.kwdefaults else ():
-            if name not in names and name in parts.kwdefaults:
-                relied.append(self.assumptions.register(Kind.DICT_ENTRY, parts.kwdefaults, name))
+        given = parts.kwdefaults or {}
+        for name in only:
+            if name not in names and name in given:
+                relied.append(self.assumptions.register(Kind.DICT_ENTRY, given, name))
         if not rely(self, activation, *relied):
             raise NotCompiled("internal-error", "a function without code")
         source = source_of(parts.code)
@@ -957,8 +959,8 @@ def _operator_functions() -> dict[int, tuple[Any, int, str, dict[str, Any]]]:
         rows[id(function)] = (function, 2, "py.binary", {"op": name})
     for name, function in folding.COMPARE.items():
         rows[id(function)] = (function, 2, "py.compare", {"op": name})
-    for name, function in folding.UNARY.items():
-        rows[id(function)] = (function, 1, "py.unary", {"op": name})
+    for name, unary in folding.UNARY.items():
+        rows[id(unary)] = (unary, 1, "py.unary", {"op": name})
     rows[id(operator.getitem)] = (operator.getitem, 2, "py.subscr", {})
     return rows
 

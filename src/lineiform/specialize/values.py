@@ -7,7 +7,7 @@ is never bound.  Facts about written values (exact type, expected object, known 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from lineiform.ir.function import Op, Value
 
@@ -45,7 +45,7 @@ class KnownIterator(NamedTuple):
     """
 
     items: tuple[Any, ...]
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     live: list[Any] | None = None
 
 
@@ -71,7 +71,7 @@ class KnownMethod(NamedTuple):
     name: str
 
 
-Abstract = Union[Value, KnownIterator, KnownMethod, Deferred]
+Abstract = Value | KnownIterator | KnownMethod | Deferred
 
 
 class Known:
