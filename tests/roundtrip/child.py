@@ -96,7 +96,11 @@ def load(name: str, skip: list[str], pick: list[str] | None) -> unittest.TestSui
 
 
 def prepare_test_support() -> None:
-    """What `python -m test` without -u sets up: no expensive resources, a fixed seed, its own argv[0]."""
+    """What `python -m test` without -u sets up: no expensive resources, a fixed seed, its own argv[0].
+
+    Hypothesis is hidden, so that CPython's tests take their fixed examples in its place.
+    """
+    sys.modules["hypothesis"] = None  # type: ignore[assignment]
     from test import support
     from test.libregrtest import utils
 
