@@ -115,7 +115,7 @@ class Lineiform:
                 entry = self._entry_for(f)
         if eager or strict:
             self._compile_now(tier_of(entry), strict)
-        return entry  # type: ignore[return-value]  # an entry takes the original's place
+        return entry  # type: ignore[no-any-return]
 
     def _hand_back(self, f: F, reason: str, strict: bool) -> F:
         self.events.add("pass-through", describe(f), reason=reason)
@@ -189,7 +189,7 @@ class Lineiform:
                 tier_of(entry).dispatch_to(Dispatch(places, generic))
                 self._entries[key] = ref(entry, _forgetting(self._entries, key))
             self._add_variant(tier_of(entry), original, {name: pin for name, _, _, _, pin in pinned})
-        return entry  # type: ignore[no-any-return]
+        return entry  # type: ignore[return-value]  # an entry takes the place of what it stands for
 
     def _add_variant(self, tier: Tier, original: Any, pins: dict[str, Any]) -> None:
         dispatch = tier.dispatch
