@@ -11,6 +11,7 @@ import opcode
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from lineiform.errors import NotCompiled
 from lineiform.ir.function import Position
 from lineiform.lower.bytecode.peephole import simplify
 from lineiform.lower.bytecode.stack_size import stack_size
@@ -125,6 +126,8 @@ def _choose_jumps(piece: Piece, number: int, order: dict[int, int]) -> None:
             instruction.name = "JUMP_BACKWARD" if backward else "JUMP_FORWARD"
             code.append(instruction)
         elif instruction.name not in TARGET.inverse:  # FOR_ITER: always forward
+            if backward:
+                raise NotCompiled("operand-order", "the end of a loop stands before the loop")
             code.append(instruction)
         elif not backward:
             instruction.name = TARGET.forward[instruction.name]

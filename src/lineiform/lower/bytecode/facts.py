@@ -62,6 +62,7 @@ class Facts:
     ``contents``: for each block, variable -> value held on entry (None: unknown).
     ``idle``: parameters that nothing needs; what arrives for them is no use.
     ``uses``: number of uses of each value (being built up or named in a message is not one).
+    ``passed``: the parameters that each value is handed to, each with the edge.
     ``maybe_unbound``: values that can be the state of a variable without a value.
     ``doomed``: blocks that only an exception leads out of, and which one edge leads to; what lies unneeded on
     the stack there stays until the exception unwinds it, as it does in CPython.
@@ -82,6 +83,7 @@ class Facts:
         self._find_idle()
         self.edges: dict[Block, list[Edge]] = {block: [] for block in self.order}
         self.uses: dict[Held, int] = {}
+        self.passed: dict[Held, list[tuple[Value, Edge]]] = {}
         self._collect()
         self.doomed: set[Block] = set()
         self._find_doomed()
@@ -184,9 +186,11 @@ class Facts:
                     value = of(operand)
                     uses[value] = uses.get(value, 0) + 1
                 for target in op.edges():
-                    edges[target.block].append(Edge(block, op, index, target))
-                    for _, value in self.arguments(op, target):
+                    edge = Edge(block, op, index, target)
+                    edges[target.block].append(edge)
+                    for param, value in self.arguments(op, target):
                         uses[value] = uses.get(value, 0) + 1
+                        self.passed.setdefault(value, []).append((param, edge))
 
     def _find_doomed(self) -> None:
         doomed: set[Block] = set()

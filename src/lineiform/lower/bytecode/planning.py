@@ -53,10 +53,11 @@ def callees(facts: Facts, no_pairs: set[Held]) -> dict[Held, bool]:
         for op in block.ops:
             if op.spec.name in CALLS:
                 value = facts.of(op.operands[0])
-                if _is_candidate(value, facts, no_pairs):
+                if facts.uses.get(value) == 1 and _is_candidate(value, no_pairs):
                     found[value] = op.spec.name == "py.call"
     arriving = _arguments_of(found, facts, no_pairs)
     dropped = [value for value in found if not _can_be_pair(value, found[value], arriving)]
+    dropped += [value for value in found if any(param not in found for param, _ in facts.passed.get(value, ()))]
     feeds: dict[Held, list[Held]] = {}
     for param, arguments in arriving.items():
         for argument in arguments:
@@ -68,13 +69,21 @@ def callees(facts: Facts, no_pairs: set[Held]) -> dict[Held, bool]:
     return found
 
 
-def _is_candidate(value: Held, facts: Facts, no_pairs: set[Held]) -> bool:
+def _is_candidate(value: Held, no_pairs: set[Held]) -> bool:
     return (
         isinstance(value, Value)
-        and facts.uses.get(value) == 1
         and value not in no_pairs
         and not is_constant(value)
         and (isinstance(value.owner, Op) or value.variable is None)
+    )
+
+
+def _only_passed(value: Held, facts: Facts) -> bool:
+    """Whether each use of the value hands it on to a parameter and ends its life on that way."""
+    passed = facts.passed.get(value, [])
+    targets = {id(edge.target) for _, edge in passed}
+    return len(passed) == facts.uses.get(value) == len(targets) and not any(
+        edge.target is edge.op.handler or value in facts.live_in[edge.target.block] for _, edge in passed
     )
 
 
@@ -93,8 +102,10 @@ def _arguments_of(
             for other, argument in facts.arguments(edge.op, edge.target):
                 if other is param:
                     values.append(argument)
-        for argument in values:
-            if argument not in found and _is_candidate(argument, facts, no_pairs):
+        for argument in dict.fromkeys(values):
+            if argument in found or not _is_candidate(argument, no_pairs):
+                continue
+            if facts.uses.get(argument) == 1 or _only_passed(argument, facts):
                 found[argument] = found[param]
                 pending.append(argument)
     for values in arriving.values():
