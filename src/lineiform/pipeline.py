@@ -242,7 +242,9 @@ class _Compiler:
         block.append("br", (), [Target(after)])
         failed.append("py.release", [failed.add_param()])
         failed.append("br", (), [Target(after)])
-        self.function.blocks += [failed, after]
+        blocks = self.function.blocks
+        blocks.insert(blocks.index(block) + 1, after)  # loops that it enters come after it
+        blocks.append(failed)
         return after
 
     def unit(self, lowered: Lowered, phases: Phases) -> Unit:

@@ -177,10 +177,10 @@ def test_unbound_locals():
             if x > 1:
                 value = x
             for item in range(x):
-                pass
+                last = item
             if x > 2:
                 del value
-            return item, value
+            return item, value, last
 
         def root(x):
             if x > 4:
@@ -378,7 +378,7 @@ def test_objects_die_when_they_would_have_died():
             note("after rebinds")
             second = passes(Dying("second"))
             note("after passes")
-            second = None
+            del second
             drops("third")
             note("after drops")
             loops()

@@ -36,6 +36,8 @@ def _scope(handler: Block) -> int:
 
 def _is_visible(handler: Block) -> bool:
     """Whether code runs, or the exception gets a name, before the exception is no longer being handled."""
+    if not any(op.spec.name == "py.push_exc_info" for op in handler.ops):
+        return False  # it is let go, or goes on to the next handler
     exceptions = {handler.params[handler.catches - 1]}
     seen = {handler}
     pending = [handler]

@@ -378,17 +378,23 @@ class Specializer:
     def _fold(self, activation: Activation, op: Op) -> None:
         """Binary, unary and comparison operators."""
         table, name = OPERATORS[op.spec.name], op.attributes["op"]
-        function = table.get(name) or table.get(name[1:])
         values = [activation.environment[operand] for operand in op.operands]
-        if function is not None and all(is_constant(value) for value in values):
-            operands = [constant_of(value) for value in values]
-            if not (name == "invert" and type(operands[0]) is bool):  # warns on 3.12
-                result = folding.fold(function, *operands)
-                if result is not None:
-                    self._constant(activation, op, result[0])
-                    return
+        result = self._fold_constants(table.get(name) or table.get(name[1:]), values)
+        if result is not None:
+            self._constant(activation, op, result[0])
+            return
         activation.write(op)
         self._forget_unless_atoms(values)
+
+    @staticmethod
+    def _fold_constants(function: Any, values: Sequence[Any]) -> tuple[Any] | None:
+        """What a pure operator gives for constants, in a one-tuple."""
+        if function is None or not all(is_constant(value) for value in values):
+            return None
+        operands = [constant_of(value) for value in values]
+        if function is folding.UNARY["invert"] and type(operands[0]) is bool:
+            return None  # warns on 3.12
+        return folding.fold(function, *operands)
 
     def _forget_unless_atoms(self, values: Sequence[Any]) -> None:
         known = self.writer.known
@@ -756,6 +762,11 @@ class Specializer:
         self.report.residual(self._site(activation, op, callee.function), "inline-budget")
         self.pure.clear()
 
+    def _call_ex(self, activation: Activation, op: Op) -> None:
+        """Calls with ``*`` and ``**`` stay calls."""
+        present = self.peek(activation, op.operands[0])
+        self._residual(activation, op, "unknown-callee" if present is None else "opaque-callee")
+
     def _residual(self, activation: Activation, op: Op, reason: str) -> None:
         present = self.peek(activation, op.operands[0])
         self.report.residual(self._site(activation, op, present[0] if present else None), reason)
@@ -767,8 +778,8 @@ class Specializer:
     ) -> None:
         """Walk the callee in place of the call."""
         writer = self.writer
-        parts = raw.function_parts(target.function)
         relied = list(self.assumptions.function(target.function))
+        parts = raw.function_parts(target.function)
         only = parts.code.co_varnames[parts.code.co_argcount :][: parts.code.co_kwonlyargcount]
         given = parts.kwdefaults or {}
         for name in only:
@@ -912,6 +923,12 @@ class Specializer:
         if row is None or row[0] is not callee or row[1] != count:
             return False
         self.assume(activation, op.operands[0])
+        if "op" in row[3]:
+            values = [activation.environment[operand] for operand in op.operands[1:]]
+            result = self._fold_constants(OPERATORS[row[2]][row[3]["op"]], values)
+            if result is not None:
+                self._constant(activation, op, result[0])
+                return True
         written = [activation.materialise(operand) for operand in op.operands[1:]]
         handler = activation.handler(op, activation.environment)
         made = self.writer.op(row[2], written, (), handler, dict(row[3]))
@@ -1022,6 +1039,7 @@ STEPS: dict[str, Step] = {
     "py.get_iter": Specializer._get_iter,
     "py.unpack_sequence": Specializer._unpack,
     "py.call": Specializer._call,
+    "py.call_ex": Specializer._call_ex,
     "py.make_function": generators.make_function,
     "py.make_cell": generators.make_cell,
 }
