@@ -545,7 +545,7 @@ class TestCells:
         def gone(x: Any) -> Any:
             found = list(x for _ in (1, 2))
             del x
-            return found, (lambda: x)
+            return found, (lambda: x)  # noqa: F821
 
         unit = unit_of(gone)
         found, read = unit.function(1)
