@@ -118,6 +118,7 @@ class _Compiler:
         rules, writer = self.rules, self.writer
         rules.root_cell = self.root_cell
         rules.root_key = (self.callee.function, tuple(map(id, before)))
+        rules.own_stores = self.source.global_stores
         rules.report.start(code.co_qualname, _position(code))
         entry = Block()
         writer.open(entry)

@@ -40,11 +40,13 @@ class Source:
     ``invariant``: parameters of loop headers that the loop
     does not change.  ``rebound``: variables that the function binds or kills itself.
     ``checked``: variables of which the function asks whether they are bound.
+    ``global_stores``: names of globals that it writes or deletes.
     """
 
     __slots__ = (
         "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only",
         "constant_cells", "closures", "size", "obstacle", "invariant", "rebound", "checked",
+        "global_stores",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -66,6 +68,11 @@ class Source:
         places = {variable.name: number for number, variable in enumerate(function.variables)}
         self.checked = frozenset(
             places[op.attributes["name"]] for op in function.ops() if op.spec.name == "py.check_bound"
+        )
+        self.global_stores = frozenset(
+            op.attributes["name"]
+            for op in function.ops()
+            if op.spec.name in ("py.store_global", "py.delete_global")
         )
         self.size = sum(len(block.ops) for block in self.order)
         self.obstacle = self._find_obstacle()

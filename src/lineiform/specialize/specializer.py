@@ -59,6 +59,7 @@ class Specializer:
         self.writer = writer
         self.options = options
         self.own_globals = own_globals
+        self.own_stores: frozenset[str] = frozenset()  # globals that the root writes itself
         self.assumptions = assumptions
         self.report = Report()
         self.pure: dict[Any, object] = {}
@@ -213,6 +214,9 @@ class Specializer:
         key = ("global", id(namespace), name)
         if key in self.pure:
             self._constant(activation, op, self.pure[key])
+            return
+        if name in self.own_stores and namespace is self.own_globals:
+            self._plain(activation, op)  # the unit itself writes it: what it was at first says nothing
             return
         relied = self.assumptions.register_global(activation.function, name)
         present = relied.value
@@ -710,6 +714,8 @@ class Specializer:
             return refusal.reason
         if source.obstacle is not None:
             return "looks-at-frames"
+        if source.global_stores:
+            return "not-lifted"
         if "super" in parts.code.co_names and "__class__" in parts.code.co_freevars:
             return "looks-at-frames"
         if parts.globals is not self.own_globals and not can_move(source):
