@@ -46,6 +46,7 @@ class Arrival(NamedTuple):
     live: Environment
     supplied: int
     bound: dict[int, Abstract]
+    called: bool
 
 
 class Instance:
@@ -93,6 +94,7 @@ class Writer:
         self.scope = 0
         self.size = 0
         self.free_hidden: list[int] = []
+        self.called = False  # a call of unknown code may have come before, on this path
         self.in_slots: list[Value] = []  # parameters that stand for variables: not part of any stack order
         self._opened: set[Block] = set()
 
@@ -114,6 +116,7 @@ class Writer:
     ) -> Op:
         """Append an op."""
         op = Op(OPS[name], operands, attributes, targets, handler, self.position, self.scope)
+        self.called = self.called or runs_unknown_code(op)
         self.block.ops.append(op)
         self.size += 1
         return op
@@ -140,6 +143,16 @@ class Writer:
 
 _AFTER_ALL = 1 << 60
 """Generic copies of a loop come after all its unrolled iterations: each of these may lead into them."""
+
+
+def runs_unknown_code(op: Op) -> bool:
+    """Whether an op calls something, so that globals may be others behind it."""
+    if op.spec.name == "py.call" and is_constant(op.operands[0]):
+        return not any(constant_of(op.operands[0]) is harmless for harmless in (len, type, isinstance))
+    return op.spec.name in _CALLING
+
+
+_CALLING = frozenset(("py.call", "py.call_ex", "py.for_iter", "py.before_with", "py.with_except_start"))
 
 
 class Stop(Exception):
@@ -175,6 +188,7 @@ class Activation:
         self.queue: list[tuple[tuple[int, ...], int, Instance | Resume]] = []
         self._ticket = 0
         self.returns: list[tuple[Block, Value]] = []
+        self.called_before_return = False
         self.hidden: dict[int, int] = {}
         self.bound: dict[int, Abstract] = {}  # variable -> value that it holds, as far as this block shows
         self.lasting: set[Value] = set()  # values that a variable holds from first to last
@@ -237,6 +251,7 @@ class Activation:
         environment = self._merge(instance)
         self.writer.open(instance.out, instance.generic or instance.block.cold)
         self.rules.enter_block()
+        self.writer.called = self._open_ended(instance) or any(arrival.called for arrival in instance.arrivals)
         self._walk(instance, 0, environment, instance.out, self._bound_on_entry(instance))
 
     # Merging
@@ -397,7 +412,7 @@ class Activation:
         if instance.late is None:
             if not instance.arrivals:
                 self._push(instance)
-            instance.arrivals.append(Arrival(written, args, live, count, dict(self.bound)))
+            instance.arrivals.append(Arrival(written, args, live, count, dict(self.bound), self.writer.called))
         else:
             if not self._open_ended(instance):
                 raise NotCompiled("internal-error", "a block was written before all ways into it were known")
@@ -594,6 +609,9 @@ class Activation:
                 writer.op("ret", [value])
             else:
                 self.returns.append((writer.block, value))
+                assert self.instance is not None
+                if not self.instance.generic:  # behind a failed check: the limits page says what that means
+                    self.called_before_return |= writer.called
         else:
             operands = [self.materialise(operand) for operand in op.operands]
             writer.op(name, operands, (), self.handler(op, environment), self._attributes(op))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
-from lineiform.assumptions.table import Kind
+from lineiform.assumptions.table import NOTIFIED, Kind
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Op, Position, Target, Value
 from lineiform.specialize import folding, generators
@@ -220,7 +220,9 @@ class Specializer:
             return
         relied = self.assumptions.register_global(activation.function, name)
         present = relied.value
-        if is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied):
+        fresh = relied.reliance is not NOTIFIED or not self.writer.called
+        certain = is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied)
+        if fresh and certain:
             self._constant(activation, op, present)
             return
         known = self.writer.known
@@ -835,6 +837,7 @@ class Specializer:
     def _continue_after(self, activation: Activation, op: Op, child: Activation) -> None:
         """Go on behind the call with the value that came back."""
         writer = self.writer
+        writer.called = child.called_before_return
         variables = writer.function.variables
         writer.free_hidden.extend(slot for slot in child.hidden.values() if variables[slot].kind == "hidden")
         returns = child.returns
