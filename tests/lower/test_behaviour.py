@@ -463,3 +463,18 @@ def test_docstring_and_flags_survive() -> None:
     for name in ("co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_varnames", "co_qualname"):
         assert getattr(lowered.__code__, name) == getattr(original.__code__, name)
     assert lowered(1, 2, 3, d=4, k=5) == (1, 2, (3,), 4, {"k": 5})
+
+
+def test_handler_slots_are_filled_before_null_is_pushed() -> None:
+    """A call of a value on the stack, with a handler that wants what lies below it."""
+    from lineiform.pipeline import compile_callable
+    from lineiform.budget import Budget
+    from lineiform.tiers.unit import Options
+
+    def call(function, arguments):
+        return lambda env: function(env)(*[argument(env) for argument in arguments])
+
+    root = call(lambda env: env["f"], [lambda env: [call(lambda e: e["g"], [lambda e: e["x"]])(env)]])
+    unit = compile_callable(root, options=Options(backend="bytecode", budget=Budget(), verify=True))
+    environment = {"f": list, "g": lambda x: x + 1, "x": 4}
+    assert unit.function(environment) == root(environment) == [5]

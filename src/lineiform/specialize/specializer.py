@@ -289,6 +289,14 @@ class Specializer:
             self.checks[value] = key
         self._settle_callee(activation, op)
 
+    def _load_super_attr(self, activation: Activation, op: Op) -> None:
+        """``super().name`` with class and object given: a unit's frame has neither where ``super()`` looks."""
+        operands = [activation.materialise(operand) for operand in op.operands]
+        handler = activation.handler(op, activation.environment)
+        made = self.writer.op(op.spec.name, operands, (), handler, {**op.attributes, "two_arg": True})
+        self._set(activation, op, made.results[0])
+        self._forget(op)
+
     def _load_attr_of_value(self, activation: Activation, op: Op) -> None:
         self._plain(activation, op)
 
@@ -1035,6 +1043,7 @@ STEPS: dict[str, Step] = {
     "py.store_global": Specializer._store_global,
     "py.delete_global": Specializer._store_global,
     "py.load_attr": Specializer._load_attr,
+    "py.load_super_attr": Specializer._load_super_attr,
     "py.truth": Specializer._truth,
     "py.is": Specializer._is,
     "i1.not": Specializer._not,
@@ -1066,6 +1075,7 @@ STEPS_GENERIC: dict[str, Step] = {
     "py.make_function": generators.make_function,
     "py.load_cell": Specializer._load_cell,
     "py.load_global": Specializer._load_global_generic,
+    "py.load_super_attr": Specializer._load_super_attr,
     "py.store_global": Specializer._store_global,
     "py.delete_global": Specializer._store_global,
     "py.truth": Specializer._truth,

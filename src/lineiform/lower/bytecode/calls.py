@@ -36,6 +36,7 @@ class Calls(Variables):
         count = len(rest)
         self.arrange(form + rest)
         consumed = len(form) + count
+        region = self.region(op, consumed)  # may look into the stack: before NULL goes onto it
         if form[0][1] == 1 and len(form) == 1:
             if count:
                 count -= 1
@@ -43,7 +44,6 @@ class Calls(Variables):
                 self.emit("PUSH_NULL")
                 if TARGET.null_first:
                     self.emit("SWAP", 2)
-        region = self.region(op, consumed)
         names = op.attributes.get("kwnames") or ()
         if names and not TARGET.kw_names:
             self.emit("LOAD_CONST", self.frame.constant(names))
@@ -62,11 +62,11 @@ class Calls(Variables):
         form = self._callee_form(op, rest)
         self.arrange(form + rest)
         consumed = len(form) + len(rest)
+        region = self.region(op, consumed)  # may look into the stack: before NULL goes onto it
         if form[0][1] == 1 and len(form) == 1:
             self.emit("PUSH_NULL")
             for depth in range(consumed + TARGET.null_first, 1, -1):
                 self.emit("SWAP", depth)
-        region = self.region(op, consumed)
         self.emit("CALL_FUNCTION_EX", len(rest) - 1, region)
         self.drop(consumed)
         self.push_results(op)

@@ -338,7 +338,9 @@ class Machine:
 
         def reload(index: int) -> None:
             for slot in places[index]:
-                if TARGET.fast_and_clear:
+                if window[index].value is NULL:  # nothing that could be loaded from a slot
+                    self.emit("PUSH_NULL")
+                elif TARGET.fast_and_clear:
                     self.emit("LOAD_FAST_AND_CLEAR", slot)
                 else:
                     self.emit("LOAD_FAST", slot)
