@@ -92,6 +92,9 @@ class Variables(Edges):
         if variable is None:
             raise NotCompiled("operand-order", f"{self.facts.function.name}: no variable left to check")
         region = self.region(op, 0)
+        if not TARGET.checked_fast and result not in self.facts.uses:
+            # A deletion: 3.11 would fuse the load with a store before it and raise at the store's line.
+            self.emit("NOP", 0, region)
         self.emit("LOAD_FAST_CHECK" if TARGET.checked_fast else "LOAD_FAST", variable, region)
         self.contents[variable] = result
         owner = self.plan.claimed.get(self.index)
