@@ -97,7 +97,6 @@ class _Compiler:
         self.function: Function = self.writer.function
         self.repairer = Repairer()
         self.root_cell = types.CellType()
-        self.texts: dict[str, Any] = {}
 
     def specialize(self, target: Any, checks: tuple[Assumption, ...]) -> None:
         """Walk the whole tree from its root.  ``checks``: where one fails the unit calls ``target`` itself."""
@@ -137,7 +136,6 @@ class _Compiler:
         if checks:
             self._check_at_entry(target, checks, entry)
         root.run(arguments)
-        self.texts["specialized"] = print_function(function) if self.options.verify else ""
 
     def _check_at_entry(self, target: Any, checks: tuple[Assumption, ...], entry: Block) -> None:
         """Look whether calling ``target`` still comes to this function; otherwise call it as it is."""
