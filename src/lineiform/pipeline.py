@@ -23,10 +23,12 @@ from lineiform.lower.bytecode import Lowered, lower
 from lineiform.optimize.cleanup import clean_up, remove_unreachable
 from lineiform.optimize.layout import lay_out
 from lineiform.optimize.threading import drop_short_binds, thread_branches
+from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.relying import condition_of
 from lineiform.specialize.source import Source, source_of
-from lineiform.specialize.specializer import Callee, Specializer, describe
+from lineiform.specialize.specializer import Specializer
+from lineiform.specialize.state import describe
 from lineiform.specialize.units import UnitAssumptions
 from lineiform.tiers.unit import Options, Unit
 

@@ -23,7 +23,7 @@ from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant, is_unbound
 
 if TYPE_CHECKING:
-    from lineiform.specialize.specializer import Specializer
+    from lineiform.specialize.inlining import Inlining
 
 CLOSURE = 8
 """The flag of ``py.make_function`` for a closure; functions with defaults are made as usual."""
@@ -110,7 +110,7 @@ class Consuming(Activation):
         return self.call_position, self.parent.scope
 
 
-def make_function(rules: Specializer, activation: Activation, op: Op) -> None:
+def make_function(rules: Inlining, activation: Activation, op: Op) -> None:
     """``py.make_function``: deferred when it is only called."""
     flags = op.attributes["flags"]
     code = activation.environment[op.operands[-1]]
@@ -152,7 +152,7 @@ def build_closure(activation: Activation, op: Op) -> bool:
     return True
 
 
-def make_cell(rules: Specializer, activation: Activation, op: Op) -> None:
+def make_cell(rules: Inlining, activation: Activation, op: Op) -> None:
     """``py.make_cell``: deferred when its content never changes."""
     content = activation.environment[op.operands[0]]
     if is_unbound(content):
@@ -166,7 +166,7 @@ def make_cell(rules: Specializer, activation: Activation, op: Op) -> None:
         rules._plain(activation, op)
 
 
-def call_made(rules: Specializer, activation: Activation, op: Op, function: MadeFunction) -> None:
+def call_made(rules: Inlining, activation: Activation, op: Op, function: MadeFunction) -> None:
     """The call of a function that has just been made."""
     environment = activation.environment
     arguments = [environment[operand] for operand in op.operands[1:]]
@@ -181,7 +181,7 @@ def call_made(rules: Specializer, activation: Activation, op: Op, function: Made
         _leave(rules, activation, op, function.code, reason)
 
 
-def _leave(rules: Specializer, activation: Activation, op: Op, code: CodeType, reason: str) -> None:
+def _leave(rules: Inlining, activation: Activation, op: Op, code: CodeType, reason: str) -> None:
     """Keep a call as it is."""
     site = rules._site(activation, op, None)
     rules.report.residual(site._replace(callee=code.co_qualname), reason)
@@ -190,7 +190,7 @@ def _leave(rules: Specializer, activation: Activation, op: Op, code: CodeType, r
 
 
 def _inline_made(
-    rules: Specializer, activation: Activation, op: Op, function: MadeFunction, arguments: Sequence[Abstract]
+    rules: Inlining, activation: Activation, op: Op, function: MadeFunction, arguments: Sequence[Abstract]
 ) -> str | None:
     """Inline the call of a plain function; a reason code when that is not possible."""
     try:
@@ -219,7 +219,7 @@ def _inline_made(
 
 
 def _child_of(
-    rules: Specializer, activation: Activation, op: Op, code: CodeType, source: Source
+    rules: Inlining, activation: Activation, op: Op, code: CodeType, source: Source
 ) -> tuple[Any, ...]:
     """What an activation of ``code`` at a call is made with."""
     writer = rules.writer
@@ -233,7 +233,7 @@ def _child_of(
 
 
 def _walk(
-    rules: Specializer,
+    rules: Inlining,
     activation: Activation,
     op: Op,
     code: CodeType,
@@ -256,7 +256,7 @@ def _walk(
 
 
 def _why_not(
-    rules: Specializer, activation: Activation, code: CodeType, source: Source, cells: list[Abstract] | None
+    rules: Inlining, activation: Activation, code: CodeType, source: Source, cells: list[Abstract] | None
 ) -> str | None:
     """Reason code for not inlining a function that was just made."""
     if source.obstacle is not None or ("super" in code.co_names and "__class__" in code.co_freevars):
@@ -273,7 +273,7 @@ def _why_not(
     return None
 
 
-def consume(rules: Specializer, activation: Activation, op: Op) -> bool:
+def consume(rules: Inlining, activation: Activation, op: Op) -> bool:
     """Write ``consumer(generator, ...)`` as a loop; False when it is not such a call."""
     if len(op.operands) < 2:
         return False
@@ -300,7 +300,7 @@ def consume(rules: Specializer, activation: Activation, op: Op) -> bool:
     return False
 
 
-def _form(rules: Specializer, activation: Activation, op: Op) -> Form | None:
+def _form(rules: Inlining, activation: Activation, op: Op) -> Form | None:
     """How the call consumes its first argument."""
     names = op.attributes["kwnames"]
     positional = len(op.operands) - 2 - len(names)
@@ -318,7 +318,7 @@ def _form(rules: Specializer, activation: Activation, op: Op) -> Form | None:
 
 
 def _consume(
-    rules: Specializer,
+    rules: Inlining,
     activation: Activation,
     op: Op,
     generator: MadeGenerator,

@@ -14,7 +14,7 @@ from lineiform.specialize.relying import get_of
 from lineiform.specialize.values import is_constant
 
 if TYPE_CHECKING:
-    from lineiform.specialize.specializer import Specializer
+    from lineiform.specialize.state import State
 
 _LOCAL = "cannot access local variable '{}' where it is not associated with a value"
 _FREE = "cannot access free variable '{}' where it is not associated with a value in enclosing scope"
@@ -60,7 +60,7 @@ def load_cell(activation: Activation, op: Op) -> None:
 
 
 def load_global_of(
-    rules: Specializer, activation: Activation, op: Op, namespace: dict[str, Any], builtins: dict[str, Any]
+    rules: State, activation: Activation, op: Op, namespace: dict[str, Any], builtins: dict[str, Any]
 ) -> Value:
     """Write the reading of a global of another module than the unit's own."""
     writer = rules.writer

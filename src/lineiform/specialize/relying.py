@@ -20,7 +20,7 @@ from lineiform.ir.function import Target, Value
 from lineiform.specialize.engine import Activation, Writer
 
 if TYPE_CHECKING:
-    from lineiform.specialize.specializer import Specializer
+    from lineiform.specialize.state import State
 
 Missing = Callable[[], Target]
 Check = Callable[[Writer, Guard, Missing], Value]
@@ -31,7 +31,7 @@ def is_certain(assumption: Assumption | None) -> bool:
     return assumption is not None and assumption.usable and assumption.reliance is not CHECKED
 
 
-def rely(rules: Specializer, activation: Activation, *assumptions: Assumption) -> bool:
+def rely(rules: State, activation: Activation, *assumptions: Assumption) -> bool:
     """Make sure that all hold from here on, with as few checks as that needs; False when that is impossible."""
     if not all(assumption.usable for assumption in assumptions):
         return False

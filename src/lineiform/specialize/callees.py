@@ -1,0 +1,143 @@
+"""Which Python function a call runs, through all that binds arguments to it, and whether it may be inlined.
+
+Each reason against it is a row of ``lineiform.reasons``.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from lineiform.assumptions import raw
+from lineiform.assumptions.table import Kind
+from lineiform.errors import NotCompiled
+from lineiform.ir.function import Value
+from lineiform.specialize.arguments import can_bind
+from lineiform.specialize.engine import Activation
+from lineiform.specialize.operators import Operators
+from lineiform.specialize.relying import rely
+from lineiform.specialize.source import can_move, source_of
+from lineiform.specialize.values import (
+    KnownMethod,
+)
+
+
+class Callee(NamedTuple):
+    """A known Python function with arguments that are bound already."""
+
+    function: Any  # a function; of that type, mypy would take the field for a method
+    before: tuple[Any, ...]  # constants or written values that come first
+    keywords: tuple[tuple[str, Any], ...] = ()
+
+
+class Callees(Operators):
+    """Which function a call runs, and whether it may be inlined."""
+
+    def _callee(self, callee: Any) -> Callee | None:
+        """The Python function that calling ``callee`` runs, through what binds arguments to it."""
+        before: tuple[Any, ...] = ()
+        keywords: dict[str, Any] = {}
+        for _ in range(16):
+            callee = self.options.unwrap(callee)
+            kind = type(callee)
+            if kind is types.FunctionType:
+                return Callee(callee, before, tuple(keywords.items()))
+            if kind is types.MethodType:
+                method = raw.bound_method_parts(callee)
+                callee, before = method.func, (method.self, *before)
+            elif kind is functools.partial:
+                partial = raw.partial_parts(callee)
+                if partial.keywords and not self.options.is_frozen(callee):
+                    return None
+                keywords = {**partial.keywords, **keywords}
+                callee, before = partial.func, (*partial.args, *before)
+            elif raw.is_type(callee):
+                return None
+            else:
+                found = raw.lookup_in_mro(kind, "__call__")
+                if found is None or type(found[1]) is not types.FunctionType:
+                    return None
+                callee, before = found[1], (callee, *before)
+        return None
+
+    def _callee_holds(self, activation: Activation, callee: Any) -> bool:
+        """Check what was read on the way from a callable to its function."""
+        for _ in range(16):
+            callee = self.options.unwrap(callee)
+            kind = type(callee)
+            if kind is types.FunctionType:
+                return True
+            if kind is types.MethodType:
+                callee = raw.bound_method_parts(callee).func
+            elif kind is functools.partial:
+                callee = raw.partial_parts(callee).func
+            else:
+                found = raw.lookup_in_mro(kind, "__call__")
+                if found is None:
+                    return False
+                attribute = self.assumptions.register(Kind.CLASS_ATTRIBUTE, kind, "__call__")
+                if attribute.value is not found[1]:
+                    return False
+                return rely(self, activation, attribute, self.assumptions.register(Kind.OBJECT_CLASS, callee))
+        return False
+
+    def _why_not(
+        self,
+        activation: Activation,
+        function: Any,
+        positional: int,
+        names: Sequence[str],
+        *,
+        target: Callee | None = None,
+        receiver: KnownMethod | None = None,
+    ) -> str | None:
+        """Reason code for not inlining a function here, or None."""
+        if type(function) is not types.FunctionType:
+            return "builtin-callee"
+        parts = raw.function_parts(function)
+        if not can_bind(parts.code, parts.defaults, parts.kwdefaults, positional, names):
+            return "signature-mismatch"
+        try:
+            source = source_of(parts.code)
+        except NotCompiled as refusal:
+            return refusal.reason
+        if source.obstacle is not None:
+            return "looks-at-frames"
+        if source.global_stores:
+            return "not-lifted"
+        if "super" in parts.code.co_names and "__class__" in parts.code.co_freevars:
+            return "looks-at-frames"
+        if parts.globals is not self.own_globals and not can_move(source):
+            return "not-lifted"
+        before = target.before if target is not None else ()
+        if self._is_recursive(activation, function, before):
+            return "recursive"
+        budget = self.options.budget
+        if (
+            activation.depth >= budget.inline_depth
+            or source.size > budget.callee_size
+            or self.inlined_size + source.size > budget.inline_size
+        ):
+            return "inline-budget"
+        return None
+
+    def _is_recursive(self, activation: Activation, function: Any, before: Sequence[Any]) -> bool:
+        bound = tuple(map(id, before))
+        current: Activation | None = activation
+        while current is not None:
+            if current.function is function and current.before == bound:
+                return True
+            current = current.parent
+        return False
+
+    def _is_root(self, target: Callee) -> bool:
+        return bool(self.root_key == (target.function, tuple(map(id, target.before))))
+
+    def _own_function(self) -> Value:
+        """The unit's own function, for recursive calls; it is known only once the unit is made."""
+        cell = self.writer.constant(self.root_cell)
+        value = self.writer.op("py.load_cell", [cell], attributes={"name": "unit"}).results[0]
+        self.own_functions.add(value)
+        return value

@@ -1,0 +1,139 @@
+"""What each call becomes: an inlined function, a call of the unit itself, or the call that it was, with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lineiform.ir.function import Op, Value
+from lineiform.specialize import generators
+from lineiform.specialize.builtin_calls import BuiltinCalls, is_builtin
+from lineiform.specialize.callees import Callee
+from lineiform.specialize.engine import Activation
+from lineiform.specialize.values import (
+    KnownMethod,
+    constant_of,
+    is_constant,
+)
+
+
+class Calls(BuiltinCalls):
+    """What each call becomes."""
+
+    def _call(self, activation: Activation, op: Op) -> None:
+        names = op.attributes["kwnames"]
+        sources = op.operands[1:]
+        callee = activation.environment[op.operands[0]]
+        if isinstance(callee, generators.MadeFunction):
+            generators.call_made(self, activation, op, callee)
+            return
+        if generators.is_consumers(activation, op):
+            if not (is_constant(callee) and self._call_builtin(activation, op, constant_of(callee))):
+                self._plain(activation, op)
+            return
+        if generators.consume(self, activation, op):
+            return
+        if isinstance(callee, KnownMethod):
+            arguments = [callee.receiver, *(activation.materialise(source) for source in sources)]
+            if self._why_not(activation, callee.function, len(arguments) - len(names), names, receiver=callee) is None:
+                self._inline(activation, op, Callee(callee.function, ()), arguments, names)
+            else:
+                self._call_method_plainly(activation, op, callee, arguments, names)
+            return
+        if callee in self.own_functions:
+            self.report.residual(self._site(activation, op, self.root_key[0]), "recursive")
+            self._plain(activation, op)
+            return
+        present = self.peek(activation, op.operands[0])
+        if present is None:
+            self._residual(activation, op, "unknown-callee")
+            return
+        if self._call_builtin(activation, op, present[0]):
+            return
+        target = self._callee(present[0])
+        if target is None:
+            self._residual(activation, op, "builtin-callee" if is_builtin(present[0]) else "opaque-callee")
+            return
+        reason = self._why_not(
+            activation,
+            target.function,
+            len(target.before) + len(sources) - len(names),
+            (*(name for name, _ in target.keywords), *names),
+            target=target,
+        )
+        if reason is not None and reason != "recursive":
+            self._residual(activation, op, reason)
+            return
+        self.assume(activation, op.operands[0])
+        if not self._callee_holds(activation, present[0]):
+            self._residual(activation, op, "opaque-callee")
+            return
+        written = [activation.materialise(source) for source in sources]
+        if reason == "recursive":
+            self._call_self(activation, op, target, written, names)
+            return
+        before = [self.writer.constant(value) for value in target.before]
+        keywords = [(name, self.writer.constant(value)) for name, value in target.keywords]
+        count = len(written) - len(names)
+        arguments = [*before, *written[:count], *(value for _, value in keywords), *written[count:]]
+        self._inline(activation, op, target, arguments, (*(name for name, _ in keywords), *names))
+
+    def _settle_callee(self, activation: Activation, op: Op) -> None:
+        """Check a callee where it is loaded, when its only call will be inlined or is the unit's own.
+
+        The object is the same at the call, and its arguments need not be moved out of the way there.  The
+        generic code loads it again, which gives the same: nothing can have run in between.
+        """
+        call = activation.source.callee_only.get(op.results[0])
+        present = self.peek(activation, op.results[0])
+        if call is None or present is None:
+            return
+        target = self._callee(present[0])
+        if target is None:
+            return
+        names = call.attributes["kwnames"]
+        count = len(target.before) + len(call.operands) - 1 - len(names)
+        words = (*(name for name, _ in target.keywords), *names)
+        reason = self._why_not(activation, target.function, count, words, target=target)
+        if reason is None:
+            self.assume(activation, op.results[0])
+        elif reason == "recursive" and self._is_root(target):
+            self.assume(activation, op.results[0])
+            self._set(activation, op, self._own_function())
+
+    def _call_self(
+        self, activation: Activation, op: Op, target: Callee, written: list[Value], names: Sequence[str]
+    ) -> None:
+        """A recursive call: of the unit itself when it is the root, else left as it is."""
+        writer = self.writer
+        handler = activation.handler(op, activation.environment)
+        self.report.residual(self._site(activation, op, target.function), "recursive")
+        if self._is_root(target):
+            callee = self._own_function()
+        else:
+            callee = activation.materialise(op.operands[0])
+        call = writer.op("py.call", [callee, *written], (), handler, {"kwnames": tuple(names)})
+        self._set(activation, op, call.results[0])
+        self.pure.clear()
+
+    def _call_method_plainly(
+        self, activation: Activation, op: Op, callee: KnownMethod, arguments: list[Value], names: Sequence[str]
+    ) -> None:
+        """A method that is known but not inlined: its function is called with the receiver first."""
+        writer = self.writer
+        handler = activation.handler(op, activation.environment)
+        function = writer.constant(callee.function)
+        call = writer.op("py.call", [function, *arguments], (), handler, {"kwnames": tuple(names)})
+        self._set(activation, op, call.results[0])
+        self.report.residual(self._site(activation, op, callee.function), "inline-budget")
+        self.pure.clear()
+
+    def _call_ex(self, activation: Activation, op: Op) -> None:
+        """Calls with ``*`` and ``**`` stay calls."""
+        present = self.peek(activation, op.operands[0])
+        self._residual(activation, op, "unknown-callee" if present is None else "opaque-callee")
+
+    def _residual(self, activation: Activation, op: Op, reason: str) -> None:
+        present = self.peek(activation, op.operands[0])
+        self.report.residual(self._site(activation, op, present[0] if present else None), reason)
+        activation.write(op)
+        self._forget(op)

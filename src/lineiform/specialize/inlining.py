@@ -1,0 +1,125 @@
+"""Walking a callee in place of its call: parameters, lifetimes, and the ways back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lineiform.assumptions import raw
+from lineiform.assumptions.table import Kind
+from lineiform.errors import NotCompiled
+from lineiform.ir.function import Block, Op, Target, Value
+from lineiform.specialize.arguments import Making, bind
+from lineiform.specialize.callees import Callee, Callees
+from lineiform.specialize.engine import Activation, OuterHandler, Stop, add_scope
+from lineiform.specialize.relying import rely
+from lineiform.specialize.source import source_of
+from lineiform.specialize.values import (
+    constant_of,
+    is_constant,
+)
+
+
+class Inlining(Callees):
+    """Walks a callee in place of its call."""
+
+    def _inline(
+        self, activation: Activation, op: Op, target: Callee, arguments: list[Value], names: Sequence[str]
+    ) -> None:
+        """Walk the callee in place of the call."""
+        writer = self.writer
+        relied = list(self.assumptions.function(target.function))
+        parts = raw.function_parts(target.function)
+        only = parts.code.co_varnames[parts.code.co_argcount :][: parts.code.co_kwonlyargcount]
+        given = parts.kwdefaults or {}
+        for name in only:
+            if name not in names and name in given:
+                relied.append(self.assumptions.register(Kind.DICT_ENTRY, given, name))
+        if not rely(self, activation, *relied):
+            raise NotCompiled("internal-error", "a function without code")
+        source = source_of(parts.code)
+        self.inlined_size += source.size
+        count = len(arguments) - len(names)
+        values = bind(
+            parts.code,
+            parts.defaults,
+            parts.kwdefaults,
+            arguments[:count],
+            list(zip(names, arguments[count:])),
+            Making(writer.constant, self._tuple_of, self._dict_of),
+        )
+        assert values is not None
+        assert activation.instance is not None
+        scope = add_scope(writer, parts.code, activation.scope, op.position)
+        outer = activation.outer
+        if op.handler is not None:
+            outer = OuterHandler(activation, activation.instance, op, dict(activation.environment))
+        child = Activation(writer, self, source, scope, activation, outer)
+        child.function, child.parts = target.function, parts
+        child.before = tuple(map(id, target.before))
+        self.report.enter(target.function, self._place(activation, op.position))
+        self._bind_parameters(child, values)
+        child.run(values)
+        self.report.leave()
+        self._continue_after(activation, op, child)
+
+    def _bind_parameters(self, child: Activation, values: Sequence[Value]) -> None:
+        """Arguments live as long as the callee does."""
+        variables = child.source.function.variables
+        for number, value in enumerate(values):
+            if number in child.source.rebound or not child.kept_alive(value):
+                if child.kept_alive(value):
+                    continue
+                hidden = self.writer.hidden_variable(variables[number].name)
+                child.hidden[number] = hidden
+                self.writer.op("py.bind", [value], attributes={"var": hidden})
+            if number not in child.source.rebound:
+                child.lasting.add(value)
+
+    def _continue_after(self, activation: Activation, op: Op, child: Activation) -> None:
+        """Go on behind the call with the value that came back."""
+        writer = self.writer
+        writer.called = child.called_before_return
+        variables = writer.function.variables
+        writer.free_hidden.extend(slot for slot in child.hidden.values() if variables[slot].kind == "hidden")
+        returns = child.returns
+        if not returns:
+            raise Stop
+        writer.position, writer.scope = op.position, activation.scope
+        if len(returns) == 1:
+            writer.open(returns[0][0], returns[0][0].cold)
+            self._set(activation, op, returns[0][1])
+            return
+        self.pure.clear()
+        after = Block()
+        values = [value for _, value in returns]
+        merged = activation._same(list(values), after)
+        param = after.add_param() if merged is None else None
+        for block, value in returns:
+            writer.open(block, block.cold)
+            writer.op("br", (), [Target(after, [] if param is None else [value])])
+        writer.open(after, all(block.cold for block, _ in returns))
+        if param is not None:
+            kinds = {writer.known.type_of(value) for value in values}
+            if len(kinds) == 1 and None not in kinds:
+                (kind,) = kinds
+                assert kind is not None
+                writer.known.types[param] = kind
+            self._set(activation, op, param)
+        else:
+            self._set(activation, op, merged)
+
+    def _tuple_of(self, values: Sequence[Value]) -> Value:
+        writer = self.writer
+        if all(is_constant(value) for value in values):
+            return writer.constant(tuple(constant_of(value) for value in values))
+        made = writer.op("py.build_tuple", list(values)).results[0]
+        writer.known.types[made] = tuple
+        writer.known.items[made] = tuple(values)
+        return made
+
+    def _dict_of(self, items: Sequence[tuple[str, Value]]) -> Value:
+        writer = self.writer
+        operands = [part for name, value in items for part in (writer.constant(name), value)]
+        made = writer.op("py.build_map", operands).results[0]
+        writer.known.types[made] = dict
+        return made

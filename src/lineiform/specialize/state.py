@@ -1,0 +1,129 @@
+"""What all rules of the walk share: what is known about values, and how a check makes it certain.
+
+A value that is known only at present is used as a constant after a check (``assume``); a failing check leads
+into generic code.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from lineiform.assumptions import raw
+from lineiform.ir.function import Op, Position, Value
+from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.report import CallSite, Report
+from lineiform.specialize.values import (
+    constant_of,
+    is_constant,
+)
+
+RESULT_TYPES: dict[str, type] = {
+    "py.build_list": list,
+    "py.build_set": set,
+    "py.build_map": dict,
+    "py.build_const_key_map": dict,
+    "py.build_string": str,
+    "py.list_to_tuple": tuple,
+    "py.build_slice": slice,
+}
+
+
+class State:
+    """State shared by all activations of one unit.
+
+    ``options``: see ``tiers.unit.Options``.  ``own_globals``: the dict in which the unit itself finds globals.
+    """
+
+    def __init__(self, writer: Writer, options: Any, own_globals: dict[str, Any], assumptions: Any) -> None:
+        self.writer = writer
+        self.options = options
+        self.own_globals = own_globals
+        self.own_stores: frozenset[str] = frozenset()  # globals that the root writes itself
+        self.assumptions = assumptions
+        self.report = Report()
+        self.pure: dict[Any, object] = {}
+        self.checks: dict[Value, Any] = {}
+        self.inlined_size = 0
+        self.unrolled_size = 0
+        self.root_cell: types.CellType | None = None
+        self.root_key: Any = None
+        self.own_functions: set[Any] = set()
+
+    def enter_block(self) -> None:
+        """Nothing that was checked on another path counts here."""
+        self.pure.clear()
+
+    # What is known
+
+    def _plain(self, activation: Activation, op: Op) -> None:
+        activation.write(op)
+        if op.spec.name in RESULT_TYPES:
+            self.writer.known.types[activation.environment[op.results[0]]] = RESULT_TYPES[op.spec.name]  # type: ignore[index]
+        self._forget(op)
+
+    def _forget(self, op: Op) -> None:
+        """User code may have run."""
+        if op.spec.effects & 8:
+            self.pure.clear()
+
+    def _set(self, activation: Activation, op: Op, value: Any) -> None:
+        activation.environment[op.results[0]] = value
+
+    def _constant(self, activation: Activation, op: Op, value: object) -> None:
+        self._set(activation, op, self.writer.constant(value))
+
+    def peek(self, activation: Activation, source: Value) -> tuple[Any] | None:
+        """The object that a value is at present, in a one-tuple."""
+        value = activation.environment[source]
+        if is_constant(value):
+            return (constant_of(value),)
+        if isinstance(value, Value) and value in self.writer.known.expected:
+            return (self.writer.known.expected[value],)
+        return None
+
+    def assume(self, activation: Activation, source: Value) -> Any:
+        """Make sure that a value is what ``peek`` said; constant from here on."""
+        value = activation.environment[source]
+        if is_constant(value):
+            return constant_of(value)
+        assert isinstance(value, Value)
+        expected = self.writer.known.expected[value]
+        self._check_is(activation, value, expected)
+        constant = self.writer.constant(expected)
+        environment = activation.environment
+        for name, other in environment.items():
+            if other is value:
+                environment[name] = constant
+        if value in self.checks:
+            self.pure[self.checks[value]] = expected
+        return expected
+
+    def _check_is(self, activation: Activation, value: Value, expected: object) -> None:
+        writer = self.writer
+        condition = writer.op("py.is", [value, writer.constant(expected)], attributes={"invert": False})
+        activation.check(condition.results[0])
+
+    # Reports
+
+    def _place(self, activation: Activation, position: Position | None) -> str:
+        code = activation.parts.code
+        line = position[0] if position and position[0] is not None else code.co_firstlineno
+        return f"{code.co_filename}:{line} in {code.co_qualname}"
+
+    def _site(self, activation: Activation, op: Op, callee: object) -> CallSite:
+        return CallSite(describe(callee), self._place(activation, op.position))
+
+
+def describe(callee: object) -> str:
+    """A name for people, read without running user code."""
+    kind = type(callee)
+    if callee is None:
+        return "?"
+    if kind is types.FunctionType:
+        return raw.function_name(callee)[1]  # type: ignore[arg-type]
+    if kind is types.BuiltinFunctionType:
+        return raw.builtin_parts(callee)[0]  # type: ignore[arg-type]
+    if raw.is_type(callee):
+        return raw.type_name(callee)  # type: ignore[arg-type]
+    return f"{raw.type_name(kind)} object"
