@@ -13,13 +13,14 @@ from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
+from lineiform.code.constants import stands_in_code
 from lineiform.code.handlers import visible_handlers
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
 from lineiform.ir.ops import RAISES
 from lineiform.ir.text import print_function
-from lineiform.lower.bytecode import Lowered, lower
+from lineiform.lower.bytecode import Captured, Lowered, lower
 from lineiform.optimize.cleanup import clean_up, remove_unreachable
 from lineiform.optimize.layout import lay_out
 from lineiform.optimize.threading import drop_short_binds, thread_branches
@@ -69,7 +70,7 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
     phases.done("specialize")
     compiler.optimize()
     phases.done("optimize")
-    lowered = lower(compiler.function, in_slots=compiler.in_slots())
+    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code)
     phases.done("lower")
     return compiler.unit(lowered, phases)
 
@@ -253,7 +254,9 @@ class _Compiler:
         parts, function = self.parts, self.function
         count = function.signature.argcount
         defaults = parts.defaults[-count:] if count and parts.defaults else ()
-        closure = tuple(cell for cell in lowered.cells if isinstance(cell, types.CellType))
+        closure = tuple(
+            types.CellType(cell.value) if isinstance(cell, Captured) else cell for cell in lowered.cells
+        )
         made = types.FunctionType(
             lowered.code, parts.globals, parts.code.co_name, defaults or None, closure or None
         )

@@ -15,7 +15,7 @@ from lineiform.errors import NotCompiled
 from lineiform.ir.function import Position
 from lineiform.lower.bytecode.peephole import simplify
 from lineiform.lower.bytecode.stack_size import stack_size
-from lineiform.lower.bytecode.symbolic import SILENT, Instruction, Piece, Region
+from lineiform.lower.bytecode.symbolic import SILENT, SYNONYMS, Instruction, Piece, Region
 from lineiform.lower.bytecode.target import TARGET
 
 OPCODES = opcode.opmap
@@ -44,6 +44,9 @@ def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
     """Lay the pieces out in the given order."""
     simplify(pieces)
     _complete_regions(pieces)
+    for piece in pieces:
+        for instruction in piece.code:
+            instruction.name = SYNONYMS.get(instruction.name, instruction.name)
     size = stack_size(pieces)
     _resolve(pieces)
     stream = [instruction for piece in pieces for instruction in piece.code]

@@ -7,22 +7,23 @@ variables, constant cells.  Everything else comes from the code object that the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import CodeType
+from types import CellType, CodeType
 from typing import NamedTuple
 
 from lineiform.ir.function import Function
 from lineiform.lower.bytecode.assembler import assemble
-from lineiform.lower.bytecode.machine import Frame
+from lineiform.lower.bytecode.machine import Captured, Frame
 from lineiform.lower.bytecode.symbolic import Instruction, Piece
 
 
 class Lowered(NamedTuple):
-    """``cells``: constant cells that the last free variables of ``code`` have to be closed over.
+    """``cells``: what the last free variables of ``code`` have to be closed over: a cell that is a constant of
+    the function, or ``Captured``: a new cell with this object.
     ``scopes``: (byte offset, index into the function's scopes), wherever the scope changes.
     """
 
     code: CodeType
-    cells: tuple[object, ...]
+    cells: tuple[CellType | Captured, ...]
     scopes: tuple[tuple[int, int], ...]
 
 
@@ -64,7 +65,7 @@ def make_code(function: Function, frame: Frame, pieces: Sequence[Piece]) -> Lowe
 
 _SLOTTED = frozenset(
     "LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST LOAD_CLOSURE MAKE_CELL LOAD_DEREF "
-    "STORE_DEREF DELETE_DEREF".split()
+    "STORE_DEREF DELETE_DEREF LOAD_CAPTURED".split()
 )
 
 

@@ -27,10 +27,13 @@ _PATIENCE = 8
 """After so many conflicts every value that lives across blocks gets a slot: written again less often."""
 
 
-def lower(function: Function, *, in_slots: Iterable[Value] = ()) -> Lowered:
+def lower(
+    function: Function, *, in_slots: Iterable[Value] = (), in_code: Callable[[object], bool] = lambda value: True
+) -> Lowered:
     """Write ``function`` as a code object.
 
     ``in_slots``: values to keep in frame slots even where the value stack would do.
+    ``in_code``: which constants stand in the code object; the function has to be closed over the others.
     Raises NotCompiled with reason ``operand-order`` when bytecode of this version cannot say it, and
     ``malformed-code`` when no code object lends its name and file.
     """
@@ -44,7 +47,7 @@ def lower(function: Function, *, in_slots: Iterable[Value] = ()) -> Lowered:
     for attempt in range(_ATTEMPTS):
         if attempt == _PATIENCE:
             forced |= {value for value in _crossing(facts) if _can_live_in_slot(value, facts)}
-        writer = Writer(facts, forced, callees(facts, no_pairs | forced), lean)
+        writer = Writer(Frame(facts, in_code), forced, callees(facts, no_pairs | forced), lean)
         try:
             pieces = writer.write()
         except Conflict as conflict:
@@ -85,9 +88,10 @@ class Writer(Calls):
     """One attempt to write a function."""
 
     def __init__(
-        self, facts: Facts, forced: set[Held], pairs: dict[Held, bool], lean: set[Block]
+        self, frame: Frame, forced: set[Held], pairs: dict[Held, bool], lean: set[Block]
     ) -> None:
-        super().__init__(facts, Frame(facts), forced, pairs, lean)
+        facts = frame.facts
+        super().__init__(facts, frame, forced, pairs, lean)
         code = facts.function.code
         self.frame.constant(code.co_consts[0] if code is not None and code.co_consts else None)
         self.labels = {block: Piece() for block in facts.order}

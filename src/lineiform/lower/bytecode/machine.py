@@ -9,7 +9,8 @@ The machine never guesses: when an operand is not where it has to be and cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from types import CellType
 from typing import NamedTuple
 
 from lineiform.ir.function import Block, Op, Position, Value
@@ -42,15 +43,25 @@ class Conflict(Exception):
         self.lean = set(lean)
 
 
-class Frame:
-    """The frame of the function being written: its slots, names and constants, shared by all attempts."""
+class Captured(NamedTuple):
+    """A constant that code reads from a cell of its function."""
 
-    def __init__(self, facts: Facts) -> None:
+    value: object
+
+
+class Frame:
+    """The frame of the function being written: its slots, names and constants.
+
+    ``in_code``: whether a constant may stand in the code object, where the garbage collector does not see it.
+    """
+
+    def __init__(self, facts: Facts, in_code: Callable[[object], bool]) -> None:
         self.facts = facts
+        self.in_code = in_code
         self.temporaries: list[str] = []
         self.slots: dict[Held, int] = {}
         self._scratches: list[Marker] = []
-        self.extra_cells: list[object] = []
+        self.extra_cells: list[CellType | Captured] = []
         self._cell_slots: dict[int, int] = {}
         self.names: list[str] = []
         self._name_index: dict[str, int] = {}
@@ -83,12 +94,15 @@ class Frame:
             self._scratches.append(Marker("scratch", len(self._scratches)))
         return self.temporary(self._scratches[number])
 
-    def extra_cell(self, cell: object) -> int:
-        """A slot for a cell that is a constant of the function: a further free variable, numbered below 0."""
-        if id(cell) not in self._cell_slots:
-            self.extra_cells.append(cell)
-            self._cell_slots[id(cell)] = -len(self.extra_cells)
-        return self._cell_slots[id(cell)]
+    def extra_cell(self, value: object) -> int:
+        """A slot for a cell that is a constant of the function, or that holds one: a further free variable.
+
+        They are numbered below 0.
+        """
+        if id(value) not in self._cell_slots:
+            self.extra_cells.append(value if isinstance(value, CellType) else Captured(value))
+            self._cell_slots[id(value)] = -len(self.extra_cells)
+        return self._cell_slots[id(value)]
 
 
 class Machine:
@@ -179,7 +193,7 @@ class Machine:
             if variable is not None:
                 self.emit("LOAD_FAST", variable)
             else:
-                self.emit("LOAD_CONST", self.frame.constant(constant_of(value)))
+                self._load_constant(constant_of(value))
         elif value in self.in_slots:
             self._load_slot(value, last)
         else:
@@ -193,6 +207,14 @@ class Machine:
                 raise Conflict([value])
             depth = sum(item.width for item in self.stack[index:]) + shifted
             self.emit("COPY", depth)
+
+    def _load_constant(self, constant: object) -> None:
+        if self.frame.in_code(constant):
+            self.emit("LOAD_CONST", self.frame.constant(constant))
+        elif isinstance(constant, CellType):
+            self.emit(TARGET.closure_load, self.frame.extra_cell(constant))
+        else:
+            self.emit("LOAD_CAPTURED", self.frame.extra_cell(constant))
 
     def _load_slot(self, value: Held, last: bool) -> None:
         if value in self.facts.maybe_unbound and not (last and TARGET.fast_and_clear):

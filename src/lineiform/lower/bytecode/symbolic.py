@@ -51,6 +51,9 @@ class Piece:
 
 SILENT: Final = frozenset(
     "NOP END_FOR LOAD_CONST LOAD_FAST LOAD_FAST_LOAD_FAST STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST "
-    "LOAD_FAST_AND_CLEAR LOAD_CLOSURE PUSH_NULL SWAP COPY POP_TOP KW_NAMES".split()
+    "LOAD_FAST_AND_CLEAR LOAD_CLOSURE PUSH_NULL SWAP COPY POP_TOP KW_NAMES LOAD_CAPTURED".split()
 )
 """Instructions that never raise: they may lie in any exception region."""
+
+SYNONYMS: Final = {"LOAD_CAPTURED": "LOAD_DEREF"}
+"""Names that say more than CPython's: LOAD_CAPTURED reads a cell that always has a value."""
