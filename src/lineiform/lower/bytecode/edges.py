@@ -8,9 +8,11 @@ as garbage until the stack is unwound, as in CPython.  Relies on the machine for
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lineiform.ir.function import Block, Op, Target, Value, supplied
 from lineiform.lower.bytecode.facts import GARBAGE, GARBAGE_OR_NULL, NULL, Facts, Held, Marker
-from lineiform.lower.bytecode.machine import Conflict, Frame, Item, Machine, Wanted, is_constant
+from lineiform.lower.bytecode.machine import Conflict, Frame, Item, Machine, Wanted
 from lineiform.lower.bytecode.symbolic import Piece, Region
 
 LONGEST_WINDOW = 8
@@ -22,7 +24,9 @@ class Edges(Machine):
     the stack together with the NULL or
     self of their call -> whether that may be self.  ``lean``: handlers without garbage.
     ``slot_contents``: handler parameter that has a slot -> value that was stored there in this block.
-    ``filled``: slots that can be filled when a handler is entered."""
+    ``filled``: slots that can be filled when a handler is entered.
+    ``undo``: how to take back, last first, what was noted about other blocks than the one being written.
+    ``filled_slots``: answers of ``slots_at``."""
 
     def __init__(
         self, facts: Facts, frame: Frame, forced: set[Held], pairs: dict[Held, bool], lean: set[Block]
@@ -33,6 +37,8 @@ class Edges(Machine):
         self.layouts: dict[Block, list[Wanted]] = {}
         self.slot_contents: dict[Held, Held] = {}
         self.filled: dict[Block, set[Held]] = {block: set() for block in facts.order if block.catches}
+        self.undo: list[Callable[[], object]] = []
+        self.filled_slots: dict[Block, frozenset[Held]] = {}
         self.entries = {block: Piece() for block in facts.order if block.catches}
 
     def home(self, param: Value, block: Block) -> str:
@@ -44,10 +50,16 @@ class Edges(Machine):
                 return "variable"
         return "slot" if param in self.forced else "stack"
 
-    def slots_at(self, block: Block) -> set[Held]:
+    def slots_at(self, block: Block) -> frozenset[Held]:
         """The values whose slot is filled when the block begins."""
-        live = self.facts.live_in[block]
-        found = {value for value in self.forced if value in live or value in block.params}
+        known = self.filled_slots.get(block)
+        if known is None:
+            known = self.filled_slots[block] = frozenset(self._slots_at(block))
+        return known
+
+    def _slots_at(self, block: Block) -> set[Held]:
+        found = self.forced & self.facts.live_in[block]
+        found.update(param for param in block.params if param in self.forced)
         found -= self.facts.idle
         if not found.isdisjoint(self.facts.maybe_unbound):
             held = self.facts.contents[block]
@@ -123,19 +135,11 @@ class Edges(Machine):
         return layout
 
     def _needed_on_stack(self, block: Block) -> set[Held]:
-        contents = self.facts.contents[block]
-        return {
-            value
-            for value in self.facts.live_in[block]
-            if not isinstance(value, Marker)
-            and not is_constant(value)
-            and not any(held is value for held in contents)
-            and value not in self.forced
-        }
+        return (self.facts.live_in[block] - self.forced).difference(self.facts.contents[block])
 
     def _empty_slots(self, block: Block) -> None:
         kept = self.slots_at(block)
-        for value in [value for value in self.in_slots if value not in kept]:
+        for value in sorted(self.in_slots - kept, key=self.frame.temporary):
             self.empty_slot(value)
         for param in self.slot_contents:
             if param not in kept:
@@ -178,10 +182,15 @@ class Edges(Machine):
             layout = self.layouts[block] = self._handler_layout(op, block, waiting, consumed)
         else:
             self._match(block, layout, dict(waiting), consumed)
-        self.filled[block] |= self.in_slots
-        self.filled[block].update(self.slot_contents)
+        self._note_filled(self.filled[block])
         depth = sum(width for _, width in layout)
         return Region(self.entries[block], depth, block.catches == 2)
+
+    def _note_filled(self, filled: set[Held]) -> None:
+        fresh = (self.in_slots | self.slot_contents.keys()) - filled
+        if fresh:
+            filled |= fresh
+            self.undo.append(lambda: filled.difference_update(fresh))
 
     def _put_in_order(self, op: Op, target: Target, consumed: int) -> None:
         """Let what the edge passes lie in the order of the handler's parameters, as its other edges will."""

@@ -2,76 +2,22 @@
 
 Blocks are visited in reverse postorder; ``edges`` says how the stack looks where they begin, ``variables``
 and ``calls`` have the ops of these themes, the rest is here.  When a value cannot be kept on the stack,
-``Conflict`` is raised and everything is written again with this value in a frame slot of its own; what is
-known to be in conflict only grows, so this ends.
+``Conflict`` is raised; ``attempts`` says what happens then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
-from lineiform.errors import NotCompiled
-from lineiform.ir.function import Block, Function, Op, Target, Value
+from lineiform.ir.function import Block, Op, Target
 from lineiform.lower.bytecode.calls import Calls
-from lineiform.lower.bytecode.code_object import Lowered, make_code
-from lineiform.lower.bytecode.facts import GARBAGE, GARBAGE_OR_NULL, NULL, UNBOUND, Facts, Held, Marker
+from lineiform.lower.bytecode.facts import GARBAGE, GARBAGE_OR_NULL, NULL, UNBOUND, Held, Marker
 from lineiform.lower.bytecode.machine import Conflict, Frame, Item, Wanted, is_constant
-from lineiform.lower.bytecode.planning import METHOD_LOADS, Plan, callees, none_operand, plan
+from lineiform.lower.bytecode.planning import METHOD_LOADS, Plan, none_operand, plan
 from lineiform.lower.bytecode.selection import ACCUMULATING, BORROWING, SIMPLE, UNPACKING
 from lineiform.lower.bytecode.symbolic import Piece, Region
 from lineiform.lower.bytecode.target import TARGET
-
-_ATTEMPTS = 400
-_PATIENCE = 8
-"""After so many conflicts every value that lives across blocks gets a slot: written again less often."""
-
-
-def lower(
-    function: Function, *, in_slots: Iterable[Value] = (), in_code: Callable[[object], bool] = lambda value: True
-) -> Lowered:
-    """Write ``function`` as a code object.
-
-    ``in_slots``: values to keep in frame slots even where the value stack would do.
-    ``in_code``: which constants stand in the code object; the function has to be closed over the others.
-    Raises NotCompiled with reason ``operand-order`` when bytecode of this version cannot say it, and
-    ``malformed-code`` when no code object lends its name and file.
-    """
-    if function.code is None:
-        raise NotCompiled("malformed-code", f"{function.name}: no code object lends its name and file")
-    facts = Facts(function)
-    forced: set[Held] = {facts.of(value) for value in in_slots} - facts.maybe_unbound
-    forced = {value for value in forced if _can_live_in_slot(value, facts)}
-    no_pairs: set[Held] = set()
-    lean: set[Block] = set()
-    for attempt in range(_ATTEMPTS):
-        if attempt == _PATIENCE:
-            forced |= {value for value in _crossing(facts) if _can_live_in_slot(value, facts)}
-        writer = Writer(Frame(facts, in_code), forced, callees(facts, no_pairs | forced), lean)
-        try:
-            pieces = writer.write()
-        except Conflict as conflict:
-            fresh = {value for value in conflict.values - forced if _can_live_in_slot(value, facts)}
-            if not (fresh or conflict.pairs - no_pairs or conflict.lean - lean):
-                break
-            forced |= fresh
-            no_pairs |= conflict.pairs
-            lean |= conflict.lean
-            continue
-        return make_code(function, writer.frame, pieces)
-    raise NotCompiled("operand-order", f"{function.name}: its values cannot be ordered on the stack")
-
-
-def _crossing(facts: Facts) -> set[Held]:
-    """Values that are used in another block than their own, but for the function's arguments."""
-    crossing: set[Held] = set().union(*facts.live_in.values())
-    return crossing.difference(facts.function.entry.params)
-
-
-def _can_live_in_slot(value: Held, facts: Facts) -> bool:
-    if isinstance(value, Marker) or is_constant(value) or value.type != "obj":
-        return not isinstance(value, Marker) and value.type != "obj"
-    return TARGET.fast_and_clear or value not in facts.maybe_unbound
 
 
 class State(NamedTuple):
@@ -84,8 +30,19 @@ class State(NamedTuple):
     slot_contents: dict[Held, Held]
 
 
+class Mark(NamedTuple):
+    """How much of everything there was before a block was written."""
+
+    undo: int
+    layouts: int
+    frame: tuple[int, ...]
+
+
 class Writer(Calls):
-    """One attempt to write a function."""
+    """Writes a function block after block.  ``rewind`` goes back to an earlier block, for another attempt.
+
+    ``marks``: one for each block that has been begun.
+    """
 
     def __init__(
         self, frame: Frame, forced: set[Held], pairs: dict[Held, bool], lean: set[Block]
@@ -99,10 +56,12 @@ class Writer(Calls):
         self.before: dict[Block, list[Piece]] = {block: [] for block in facts.order}
         self.plan = Plan()
         self.index = 0
+        self.marks: list[Mark] = []
 
     def write(self) -> list[Piece]:
-        """All pieces in layout order."""
-        for block in self.facts.order:
+        """All pieces in layout order.  Raises Conflict; can be called again then, after ``rewind``."""
+        for block in self.facts.order[len(self.marks) :]:
+            self.marks.append(Mark(len(self.undo), len(self.layouts), self.frame.mark()))
             self._write_block(block)
         self.write_entries()
         pieces: list[Piece] = []
@@ -116,6 +75,20 @@ class Writer(Calls):
                     pieces.extend(self.stubs[block])
         return pieces
 
+    def rewind(self, index: int) -> None:
+        """Forget all that was written for the blocks from number ``index`` on."""
+        mark = self.marks[index]
+        for block in self.facts.order[index : len(self.marks)]:
+            self.labels[block].code.clear()
+            self.stubs[block].clear()
+        while len(self.undo) > mark.undo:
+            self.undo.pop()()
+        while len(self.layouts) > mark.layouts:
+            self.layouts.popitem()
+        self.frame.rewind(mark.frame)
+        self.filled_slots.clear()
+        del self.marks[index:]
+
     def _write_block(self, block: Block) -> None:
         facts = self.facts
         self.block, self.piece, self.now, self.index = block, self.labels[block], -1, 0
@@ -126,7 +99,7 @@ class Writer(Calls):
         self.stack = []
         for value, width in self.layouts.get(block, ()):
             self.push(value, width)
-        self.in_slots = self.slots_at(block)
+        self.in_slots = set(self.slots_at(block))
         if block is facts.function.entry:
             self._write_prologue(block)
         for param in block.params[: block.catches]:
@@ -391,8 +364,12 @@ class Writer(Calls):
         if op.handler is None:
             self.stubs[self.block].append(stub)
         else:
-            self.before[target.block].append(stub)
+            self._put_before(target.block, stub)
         return stub
+
+    def _put_before(self, block: Block, stub: Piece) -> None:
+        self.before[block].append(stub)
+        self.undo.append(self.before[block].pop)
 
     def _write_cond_br(self, op: Op) -> None:
         name, tester = self._condition(op)
@@ -471,7 +448,7 @@ class Writer(Calls):
         if len(exit_stub.code) == 1:  # just the jump
             fetch.target = self.labels[finished.block]
         else:
-            self.before[finished.block].append(exit_stub)
+            self._put_before(finished.block, exit_stub)
 
     def _write_ret(self, op: Op) -> None:
         self.arrange(self._wanted(op))

@@ -4,14 +4,14 @@ An item is ``(value, width, owner)``.  Width 2 is a callee together with the NUL
 with it.  ``owner`` is -1, or the index of the op for which a copy was pushed ahead of time.
 
 The machine never guesses: when an operand is not where it has to be and cannot be brought there, it raises
-``Conflict`` naming values; the lowering then starts again with these values kept in frame slots.
+``Conflict`` naming values; the lowering then goes back and keeps these values in frame slots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from types import CellType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lineiform.ir.function import Block, Op, Position, Value
 from lineiform.lower.bytecode.facts import GARBAGE_OR_NULL, NULL, UNBOUND, Contents, Facts, Held, Marker
@@ -67,6 +67,25 @@ class Frame:
         self._name_index: dict[str, int] = {}
         self.constants: list[object] = []
         self._constant_index: dict[int, int] = {}
+
+    def mark(self) -> tuple[int, ...]:
+        """How much is in use; nothing is ever taken out but by ``rewind``."""
+        return tuple(len(table) for table in self._tables())
+
+    def rewind(self, mark: tuple[int, ...]) -> None:
+        """Forget what was added after ``mark``."""
+        for table, size in zip(self._tables(), mark, strict=True):
+            if isinstance(table, dict):
+                while len(table) > size:
+                    table.popitem()
+            else:
+                del table[size:]
+
+    def _tables(self) -> tuple[list[Any] | dict[Any, int], ...]:
+        return (
+            self.temporaries, self.slots, self._scratches, self.extra_cells, self._cell_slots,
+            self.names, self._name_index, self.constants, self._constant_index,
+        )
 
     def name(self, text: str) -> int:
         if text not in self._name_index:
