@@ -13,7 +13,7 @@ Blocks stand in ``Function.blocks`` in the order in which they are to be laid ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -72,7 +72,9 @@ class Op:
         self.handler = handler
         self.position = position
         self.scope = scope
-        self.results: list[Value] = [Value(kind, self, n) for n, kind in enumerate(self._result_types())]
+        self.results: list[Value] = []
+        if spec.results:
+            self.results = [Value(kind, self, n) for n, kind in enumerate(self._result_types())]
 
     def _result_types(self) -> tuple[str, ...]:
         if self.spec.results != ("obj*",):
@@ -99,11 +101,9 @@ class Op:
     def is_terminator(self) -> bool:
         return bool(self.spec.effects & TERMINATOR)
 
-    def edges(self) -> Iterator[Target]:
+    def edges(self) -> Sequence[Target]:
         """All targets, the handler's last."""
-        yield from self.targets
-        if self.handler is not None:
-            yield self.handler
+        return self.targets if self.handler is None else [*self.targets, self.handler]
 
 
 class Block:
@@ -142,10 +142,15 @@ class Block:
     def terminator(self) -> Op:
         return self.ops[-1]
 
-    def edges(self) -> Iterator[Target]:
+    def edges(self) -> Sequence[Target]:
         """Every edge that leaves the block, exception edges in order of their ops."""
+        found: list[Target] = []
         for op in self.ops:
-            yield from op.edges()
+            if op.targets:
+                found += op.targets
+            if op.handler is not None:
+                found.append(op.handler)
+        return found
 
 
 class Variable(NamedTuple):

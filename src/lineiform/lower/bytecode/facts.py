@@ -10,7 +10,7 @@ there at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lineiform.ir.function import Block, Function, Op, Target, Value, supplied
@@ -97,22 +97,29 @@ class Facts:
         """The representative of ``value``."""
         return self.rep.get(value, value)
 
-    def arguments(self, op: Op, target: Target) -> Iterator[tuple[Value, Held]]:
+    def arguments(self, op: Op, target: Target) -> Sequence[tuple[Value, Held]]:
         """The parameters that the edge's arguments fill, each with the representative of its argument."""
+        if not target.args:
+            return ()
         rep, idle = self.rep, self.idle
-        for param, argument in zip(target.block.params[supplied(op, target) :], target.args, strict=True):
-            if param not in idle and param not in rep:
-                yield param, rep.get(argument, argument)
+        return [
+            (param, rep.get(argument, argument))
+            for param, argument in zip(target.block.params[supplied(op, target) :], target.args, strict=True)
+            if param not in idle and param not in rep
+        ]
 
-    def unwound(self, op: Op) -> Iterator[tuple[Value, Held]]:
+    def unwound(self, op: Op) -> Sequence[tuple[Value, Held]]:
         """Parameter and argument of what lies on the stack when a handler is entered and lives until the
         handler is left, although the handler does not use it."""
         target, rep, idle = op.handler, self.rep, self.idle
-        if target is not None:
-            block = target.block
-            for param, argument in zip(block.params[block.catches :], target.args, strict=True):
-                if param in idle and param.variable is None:
-                    yield param, rep.get(argument, argument)
+        if target is None or not target.args:
+            return ()
+        block = target.block
+        return [
+            (param, rep.get(argument, argument))
+            for param, argument in zip(block.params[block.catches :], target.args, strict=True)
+            if param in idle and param.variable is None
+        ]
 
     # -- which values are one ------------------------------------------------------------------------
 
