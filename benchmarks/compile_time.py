@@ -95,7 +95,8 @@ def print_table(names: list[str], repeat: int) -> None:
             phases = found[kind]
             cells = "".join(f"{phases.get(phase, 0.0):>12.1f}" for phase in PHASES)
             notes = " ".join(key for key in phases if key.startswith("NOT"))
-            print(f"{name + ', ' + kind:<22}{phases['wall']:>9.1f}{phases['cpu']:>9.1f}{cells}  {notes}".rstrip(), flush=True)
+            whole = f"{phases['wall']:>9.1f}{phases['cpu']:>9.1f}"
+            print(f"{name + ', ' + kind:<22}{whole}{cells}  {notes}".rstrip(), flush=True)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 from lineiform.assumptions import raw
@@ -19,11 +18,11 @@ from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
 from lineiform.ir.ops import RAISES
-from lineiform.ir.text import print_function
 from lineiform.lower.bytecode import Captured, Lowered, lower
 from lineiform.optimize.cleanup import clean_up, remove_unreachable
 from lineiform.optimize.layout import lay_out
 from lineiform.optimize.threading import drop_short_binds, thread_branches
+from lineiform.phases import Phases
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.relying import condition_of
@@ -34,22 +33,9 @@ from lineiform.specialize.units import UnitAssumptions
 from lineiform.tiers.unit import Options, Unit
 
 
-class Phases:
-    """Seconds spent in each phase of one compilation."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def done(self, name: str) -> None:
-        now = perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
-        self._last = now
-
-
 def compile_callable(target: Any, *, options: Options) -> Unit:
     """The specialised form of ``target``.  Raises NotCompiled with the reason when there is none."""
-    phases = Phases()
+    phases = Phases(options.budget.compile_seconds, options.background)
     callee = Specializer(Writer(""), options, {}, None)._callee(target)
     if callee is None:
         raise NotCompiled("builtin-callee", describe(target))
@@ -66,11 +52,12 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
         raise NotCompiled("looks-at-frames", f"uses {source.obstacle}", position=_position(parts.code))
     phases.done("lift")
     compiler = _Compiler(callee, parts, source, options, assumptions)
+    compiler.rules.check = phases.check
     compiler.specialize(target, checks)
     phases.done("specialize")
-    compiler.optimize()
+    compiler.optimize(phases.check)
     phases.done("optimize")
-    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code)
+    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=phases.check)
     phases.done("lower")
     return compiler.unit(lowered, phases)
 
@@ -188,15 +175,13 @@ class _Compiler:
             self.function.variables.append(variable)
         return slots
 
-    def optimize(self) -> None:
-        """Passes in their order."""
+    def optimize(self, check: Callable[[], None]) -> None:
+        """Passes in their order.  ``check``: called between them."""
         remove_unreachable(self.function)
         self._verify()
-        clean_up(self.function)
-        thread_branches(self.function)
-        clean_up(self.function)
-        drop_short_binds(self.function)
-        lay_out(self.function)
+        for run in (clean_up, thread_branches, clean_up, drop_short_binds, lay_out):
+            run(self.function)
+            check()
         self._verify()
         if len(self.function.scopes) > 1:
             self._repair_tracebacks()
@@ -270,10 +255,16 @@ class _Compiler:
             phases=phases.seconds,
             code_bytes=len(lowered.code.co_code),
             tier="bytecode",
-            ir={"optimized": lambda: print_function(function)},
+            ir={"optimized": lambda: _print(function)},
             bytecode=lambda: _disassemble(lowered.code),
         )
         return Unit(made, self.assumptions, report)
+
+
+def _print(function: Function) -> str:
+    from lineiform.ir.text import print_function
+
+    return print_function(function)
 
 
 def _disassemble(code: types.CodeType) -> str:

@@ -7,11 +7,12 @@ left as it is and raises by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import CodeType
 from typing import Any
 
 from lineiform.ir.function import Value
+
+CO_VARARGS, CO_VARKEYWORDS = 0x04, 0x08  # as in `inspect`, which takes ten milliseconds to import
 
 
 class Making:

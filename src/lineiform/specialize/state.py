@@ -7,6 +7,7 @@ into generic code.
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from lineiform.assumptions import raw
@@ -48,11 +49,13 @@ class State:
         self.unrolled_size = 0
         self.root_cell: types.CellType | None = None
         self.root_key: Any = None
+        self.check: Callable[[], None] = lambda: None  # called now and then; may raise NotCompiled
         self.own_functions: set[Any] = set()
 
     def enter_block(self) -> None:
         """Nothing that was checked on another path counts here."""
         self.pure.clear()
+        self.check()
 
     # What is known
 

@@ -19,10 +19,10 @@ _kept: list[Any] = []
 
 def available() -> bool:
     """Whether code can be made for this machine."""
-    import platform
+    import os
 
     return (sys.implementation.name == "cpython" and sys.platform == "linux" and sys.maxsize > 1 << 32
-            and platform.machine() == "x86_64")
+            and os.uname().machine == "x86_64")
 
 
 def address_of(name: str) -> int:

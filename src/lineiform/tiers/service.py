@@ -132,7 +132,8 @@ class CompileService:
         """What the compiler is asked for."""
         return Options(backend=self.backend, budget=self.budget, verify=self.verify, seed=self.seed,
                        is_frozen=self.frozen.is_frozen, pinned=tier.pins, unwrap=original_of,
-                       exact=self.exact, watch=not tier.changes)
+                       exact=self.exact, watch=not tier.changes,
+                       background=self._worker is not None and self._worker.is_current())
 
     def _from_cache(self, compiler: Any, tier: Tier, options: Options) -> Unit | None:
         """An instance of a unit of the same shape, when the compiler can tell shapes before compiling."""

@@ -64,10 +64,12 @@ class Options:
     pinned:    parameter name -> `Pin`, arguments that the unit may take as constant or of known type.
     unwrap:    `unwrap(obj) -> obj`, the original behind an entry object, else `obj` itself.
     exact:     nothing is relaxed: what could change during an evaluation is checked at each use.
+    background: compiled in a thread of our own, which makes room for the program's.
     watch:     announcements of changes to modules and classes may be relied on; else they are checked.
     """
 
-    __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap", "exact", "watch")
+    __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap", "exact", "background",
+                 "watch")
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class Options:
         pinned: dict[str, Pin] | None = None,
         unwrap: Callable[[Any], Any] = lambda obj: obj,
         exact: bool = False,
+        background: bool = False,
         watch: bool = True,
     ) -> None:
         self.backend = backend
@@ -90,6 +93,7 @@ class Options:
         self.pinned = pinned or {}
         self.unwrap = unwrap
         self.exact = exact
+        self.background = background
         self.watch = watch
 
 

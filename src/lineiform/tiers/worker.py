@@ -75,12 +75,16 @@ class Worker:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the queue is empty and no job runs; False when `timeout` seconds were not enough."""
-        if threading.current_thread() is self._thread:
+        if self.is_current():
             return False
         with self._changed:
             if self._jobs:
                 self._ensure_thread()
             return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout)
+
+    def is_current(self) -> bool:
+        """Whether the worker itself asks."""
+        return threading.current_thread() is self._thread
 
     @property
     def waiting(self) -> int:

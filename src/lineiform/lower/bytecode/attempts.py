@@ -24,11 +24,16 @@ _PATIENCE = 8
 
 
 def lower(
-    function: Function, *, in_slots: Iterable[Value] = (), in_code: Callable[[object], bool] = lambda value: True
+    function: Function,
+    *,
+    in_slots: Iterable[Value] = (),
+    in_code: Callable[[object], bool] = lambda value: True,
+    check: Callable[[], None] = lambda: None,
 ) -> Lowered:
     """Write ``function`` as a code object.
 
     ``in_slots``: values to keep in frame slots even where the value stack would do.
+    ``check``: called now and then, may raise NotCompiled when that takes too long.
     ``in_code``: which constants stand in the code object; the function has to be closed over the others.
     Raises NotCompiled with reason ``operand-order`` when bytecode of this version cannot say it, and
     ``malformed-code`` when no code object lends its name and file.
@@ -43,7 +48,7 @@ def lower(
     places = _Places(facts)
     for attempt in range(1, _ATTEMPTS):
         try:
-            pieces = writer.write()
+            pieces = writer.write(check)
         except Conflict as conflict:
             fresh = {value for value in conflict.values - forced if _can_live_in_slot(value, facts)}
             if not (fresh or conflict.pairs - no_pairs or conflict.lean - writer.lean):

@@ -58,9 +58,13 @@ class Writer(Calls):
         self.index = 0
         self.marks: list[Mark] = []
 
-    def write(self) -> list[Piece]:
-        """All pieces in layout order.  Raises Conflict; can be called again then, after ``rewind``."""
+    def write(self, check: Callable[[], None]) -> list[Piece]:
+        """All pieces in layout order.  Raises Conflict; can be called again then, after ``rewind``.
+
+        ``check``: called before each block.
+        """
         for block in self.facts.order[len(self.marks) :]:
+            check()
             self.marks.append(Mark(len(self.undo), len(self.layouts), self.frame.mark()))
             self._write_block(block)
         self.write_entries()
