@@ -30,6 +30,7 @@ from lineiform.specialize.source import Source, source_of
 from lineiform.specialize.specializer import Specializer
 from lineiform.specialize.state import describe
 from lineiform.specialize.units import UnitAssumptions
+from lineiform.specialize.virtual import Decisions, Restart
 from lineiform.tiers.unit import Options, Unit
 
 
@@ -51,9 +52,16 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
     if source.obstacle is not None:
         raise NotCompiled("looks-at-frames", f"uses {source.obstacle}", position=_position(parts.code))
     phases.done("lift")
-    compiler = _Compiler(callee, parts, source, options, assumptions)
-    compiler.rules.check = phases.check
-    compiler.specialize(target, checks)
+    decisions = Decisions()
+    while True:
+        compiler = _Compiler(callee, parts, source, options, assumptions)
+        compiler.rules.check = phases.check
+        compiler.rules.decisions = decisions
+        try:
+            compiler.specialize(target, checks)
+            break
+        except Restart as restart:
+            decisions.add(restart.decision)
     phases.done("specialize")
     compiler.optimize(phases.check)
     phases.done("optimize")

@@ -14,6 +14,8 @@ from lineiform.specialize.values import (
     constant_of,
     is_constant,
 )
+from lineiform.specialize.virtual import VirtualMethod
+from lineiform.specialize.virtual_lists import call_method
 
 
 class Calls(BuiltinCalls):
@@ -23,6 +25,8 @@ class Calls(BuiltinCalls):
         names = op.attributes["kwnames"]
         sources = op.operands[1:]
         callee = activation.environment[op.operands[0]]
+        if isinstance(callee, VirtualMethod) and call_method(activation, op, callee):
+            return
         if isinstance(callee, generators.MadeFunction):
             generators.call_made(self, activation, op, callee)
             return
@@ -33,10 +37,11 @@ class Calls(BuiltinCalls):
         if generators.consume(self, activation, op):
             return
         if isinstance(callee, KnownMethod):
-            arguments = [callee.receiver, *(activation.materialise(source) for source in sources)]
+            arguments = [callee.receiver, *(activation.argument(source) for source in sources)]
             if self._why_not(activation, callee.function, len(arguments) - len(names), names, receiver=callee) is None:
                 self._inline(activation, op, Callee(callee.function, ()), arguments, names)
             else:
+                arguments = [activation._written(argument) for argument in arguments]
                 self._call_method_plainly(activation, op, callee, arguments, names)
             return
         if callee in self.own_functions:
@@ -67,10 +72,10 @@ class Calls(BuiltinCalls):
         if not self._callee_holds(activation, present[0]):
             self._residual(activation, op, "opaque-callee")
             return
-        written = [activation.materialise(source) for source in sources]
         if reason == "recursive":
-            self._call_self(activation, op, target, written, names)
+            self._call_self(activation, op, target, [activation.materialise(source) for source in sources], names)
             return
+        written = [activation.argument(source) for source in sources]
         before = [self.writer.constant(value) for value in target.before]
         keywords = [(name, self.writer.constant(value)) for name, value in target.keywords]
         count = len(written) - len(names)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Op, Position, Scope, Target, Value, Variable, supplied
 from lineiform.ir.ops import OPS, POLLS, RAISES, TERMINATOR
+from lineiform.specialize import meeting, virtual
 from lineiform.specialize.source import Source
 from lineiform.specialize.values import (
     ATOMS,
@@ -47,12 +48,16 @@ class Arrival(NamedTuple):
     supplied: int
     bound: dict[int, Abstract]
     called: bool
+    heap: virtual.Heap
 
 
 class Instance:
     """A copy of ``block``; see the module's docstring."""
 
-    __slots__ = ("block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release")
+    __slots__ = (
+        "block", "iterations", "generic", "out", "arrivals", "late", "header_index", "release",
+        "common", "heap", "late_items", "item_type",
+    )  # fmt: skip
 
     def __init__(self, block: Block, iterations: Iterations, generic: bool, header_index: int | None) -> None:
         self.block = block
@@ -63,6 +68,10 @@ class Instance:
         self.arrivals: list[Arrival] = []
         self.late: list[tuple[Value, Value | int]] | None = None  # parameters that later edges must supply
         self.release: set[int] = set()  # variables of inlined functions that an exception has left behind
+        self.common: list[virtual.VirtualList] = []  # virtual objects that all ways bring
+        self.heap: virtual.Heap = {}
+        self.late_items: list[tuple[virtual.VirtualList, int]] = []  # as ``late``, for items of virtual objects
+        self.item_type: type | None = None  # exact type of what a loop supplies
 
 
 class Resume(NamedTuple):
@@ -72,6 +81,7 @@ class Resume(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     environment: Environment
     out: Block
+    heap: virtual.Heap
 
 
 class OuterHandler(NamedTuple):
@@ -95,6 +105,7 @@ class Writer:
         self.size = 0
         self.free_hidden: list[int] = []
         self.called = False  # a call of unknown code may have come before, on this path
+        self.heap: virtual.Heap = {}  # of the path that is being written
         self.in_slots: list[Value] = []  # parameters that stand for variables: not part of any stack order
         self._opened: set[Block] = set()
 
@@ -140,6 +151,9 @@ class Writer:
         self.function.variables.append(Variable(f".{name}", "hidden"))
         return len(self.function.variables) - 1
 
+
+ITEMS: dict[type, type] = {type(iter(range(0))): int, type(iter("")): str, type(iter(b"")): int}
+"""Iterators of one type, and the exact type of what they give."""
 
 _AFTER_ALL = 1 << 60
 """Generic copies of a loop come after all its unrolled iterations: each of these may lead into them."""
@@ -188,6 +202,7 @@ class Activation:
         self.queue: list[tuple[tuple[int, ...], int, Instance | Resume]] = []
         self._ticket = 0
         self.returns: list[tuple[Block, Value]] = []
+        self.return_heaps: list[virtual.Heap] = []
         self.called_before_return = False
         self.hidden: dict[int, int] = {}
         self.bound: dict[int, Abstract] = {}  # variable -> value that it holds, as far as this block shows
@@ -210,12 +225,13 @@ class Activation:
         first = Instance(entry, (), False, None)
         first.out = self.writer.block
         environment: Environment = dict(zip(entry.params, arguments))
-        self._push(Resume(first, 0, environment, first.out))
+        self._push(Resume(first, 0, environment, first.out, self.writer.heap))
         while self.queue:
             _, _, item = heapq.heappop(self.queue)
             if isinstance(item, Resume):
                 if item.out is not first.out:
                     self.rules.enter_block()
+                self.writer.heap = item.heap
                 self._walk(item.instance, item.index, item.environment, item.out)
             else:
                 self._process(item)
@@ -248,7 +264,10 @@ class Activation:
         return tuple(key)
 
     def _process(self, instance: Instance) -> None:
+        looping = self._open_ended(instance)
+        meeting.merge_arrivals(self, instance, looping)
         environment = self._merge(instance)
+        self.writer.heap = meeting.combine(self, instance, looping)
         self.writer.open(instance.out, instance.generic or instance.block.cold)
         self.rules.enter_block()
         self.writer.called = self._open_ended(instance) or any(arrival.called for arrival in instance.arrivals)
@@ -262,7 +281,9 @@ class Activation:
         environment: Environment = {}
         count = arrivals[0].supplied
         for param in block.params[:count]:
-            environment[param] = out.add_param(param.type, None)
+            supplied_param = environment[param] = out.add_param(param.type, None)
+            if instance.item_type is not None:
+                self.writer.known.types[supplied_param] = instance.item_type
         looping = self._open_ended(instance)
         self.writer.position = block.ops[0].position
         self.writer.scope = self.scope
@@ -328,6 +349,8 @@ class Activation:
         return param
 
     def _written(self, value: Abstract) -> Value:
+        if isinstance(value, virtual.VirtualList):
+            return virtual.make_real(self, value)
         if not isinstance(value, Value):
             raise NotCompiled("internal-error", "an iterator that was not built is needed")
         return value
@@ -408,17 +431,21 @@ class Activation:
                 self.writer.op("py.bind", [value], attributes={"var": self.hidden[variable]})
 
     def arrive(self, instance: Instance, args: tuple[Abstract, ...], live: Environment, count: int) -> Target:
-        written = Target(instance.out)
+        written, writer = Target(instance.out), self.writer
+        heap = meeting.own(writer.heap, self)
+        args = tuple(virtual.real_value(heap, value) for value in args)
+        live = {name: virtual.real_value(heap, value) for name, value in live.items()}
         if instance.late is None:
             if not instance.arrivals:
                 self._push(instance)
-            instance.arrivals.append(Arrival(written, args, live, count, dict(self.bound), self.writer.called))
+            instance.arrivals.append(Arrival(written, args, live, count, dict(self.bound), writer.called, heap))
         else:
             if not self._open_ended(instance):
                 raise NotCompiled("internal-error", "a block was written before all ways into it were known")
             for _, what in instance.late:
                 value = args[what] if isinstance(what, int) else live[what]
                 written.args.append(self._written(value))
+            meeting.come_back(self, instance, written)
         return written
 
     def handler(self, op: Op, environment: Environment) -> Target | None:
@@ -503,6 +530,11 @@ class Activation:
     def _attributes(self, op: Op) -> dict[str, Any]:
         return dict(op.attributes)
 
+    def argument(self, source: Value) -> Any:
+        """What a function that is inlined gets for a source value."""
+        value = self.environment[source]
+        return value if virtual.contents_of(self, value) is not None else self.materialise(source)
+
     def materialise(self, source: Value) -> Value:
         """The written value of a source value, built now if it was only known."""
         value = self.environment[source]
@@ -562,11 +594,21 @@ class Activation:
         fast, slow = Block(), Block()
         writer.op("cond_br", [condition], [Target(fast), Target(slow)])
         writer.open(slow, True)
-        environment = self._without_abstractions(dict(self.environment))
-        generic = Instance(self.instance.block, (), True, None)
-        self._push(Resume(generic, self.index, environment, slow))
+        self._resume_generic(slow)
         writer.open(fast, here.cold)
         writer.position, writer.scope = position, scope
+
+    def _resume_generic(self, out: Block) -> None:
+        """Go on in generic mode at the end of ``out``, with the current op once more; nothing is virtual there."""
+        assert self.instance is not None
+        heap, environment, bound = self.writer.heap, self.environment, self.bound
+        self.environment, self.bound = dict(environment), dict(bound)
+        virtual.make_all_real(self)
+        virtual.resolve(self)
+        generic = Instance(self.instance.block, (), True, None)
+        everything = self._without_abstractions(self.environment)
+        self._push(Resume(generic, self.index, everything, out, self.writer.heap))
+        self.writer.heap, self.environment, self.bound = heap, environment, bound
 
     def missing(self) -> Target:
         """Where a check goes whose load raises: what it looks at is gone; on in generic mode, as ``check``."""
@@ -577,9 +619,7 @@ class Activation:
         here, position, scope = writer.block, writer.position, writer.scope
         writer.open(gone, True)
         writer.op("py.release", [exception])
-        environment = self._without_abstractions(dict(self.environment))
-        generic = Instance(self.instance.block, (), True, None)
-        self._push(Resume(generic, self.index, environment, gone))
+        self._resume_generic(gone)
         writer.open(here, here.cold)
         writer.position, writer.scope = position, scope
         return Target(gone)
@@ -604,11 +644,13 @@ class Activation:
             self._iterate(op)
         elif name == "ret":
             value = self.materialise(op.operands[0])
+            virtual.leave(self)
             self.leave_function()
             if self.parent is None:
                 writer.op("ret", [value])
             else:
                 self.returns.append((writer.block, value))
+                self.return_heaps.append(writer.heap)
                 assert self.instance is not None
                 if not self.instance.generic:  # behind a failed check: the limits page says what that means
                     self.called_before_return |= writer.called
@@ -630,7 +672,10 @@ class Activation:
         iterator = environment[op.operands[0]]
         body, finished = op.targets
         if not isinstance(iterator, KnownIterator):
-            targets = [self.edge(op, target, environment) for target in op.targets]
+            kind = self.writer.known.type_of(iterator)
+            body_target, body_instance = self.edge_to(op, body, environment, None)
+            body_instance.item_type = ITEMS.get(kind) if kind is not None else None
+            targets = [body_target, self.edge(op, finished, environment)]
             self.writer.op(
                 "py.for_iter", [self._written(iterator)], targets, self.handler(op, environment)
             )
@@ -656,8 +701,8 @@ class Activation:
         """Release the variables of an inlined function."""
         if self.parent is None:
             return
-        for variable in self.hidden.values():
-            self.writer.op("py.kill", attributes={"var": variable})
+        for variable in sorted(self.hidden):
+            self.writer.op("py.kill", attributes={"var": self.hidden[variable]})
 
     # Variables
 
@@ -667,6 +712,38 @@ class Activation:
         source_variable = op.attributes["var"]
         if op.operands and isinstance(environment[op.operands[0]], KnownCell):
             return  # the variable goes on holding its content
+        named = virtual.holding(self, source_variable) if self.writer.heap else []
+        if op.spec.name == "py.bind" and virtual.contents_of(self, environment[op.operands[0]]) is not None:
+            self._bind_virtual(source_variable, environment[op.operands[0]], named)
+            return
+        self._bind(op, source_variable)
+        for made in named:
+            virtual.let_go(self, source_variable, made)
+
+    def _bind_virtual(self, variable: int, value: Any, named: list[virtual.VirtualList]) -> None:
+        """A variable names an object that is not built: it is empty, and the heap says what it names."""
+        self.bound[variable] = value
+        virtual.hold(self, variable, value)
+        slot = self.slots[variable] if self.parent is None else self.hidden.get(variable)
+        if slot is not None:
+            self.writer.op("py.kill", attributes={"var": slot})
+        for made in named:
+            if made is not value:
+                virtual.let_go(self, variable, made)
+
+    def bind_real(self, variable: int, value: Value) -> None:
+        """A variable gets the object that it named before it was built."""
+        self.bound[variable] = value
+        if self.parent is None:
+            slot = self.slots[variable]
+        else:
+            if variable not in self.hidden:
+                self.hidden[variable] = self.writer.hidden_variable(self.source.function.variables[variable].name)
+            slot = self.hidden[variable]
+        self.writer.op("py.bind", [value], attributes={"var": slot})
+
+    def _bind(self, op: Op, source_variable: int) -> None:
+        environment = self.environment
         if op.spec.name == "py.bind":
             self.bound[source_variable] = environment[op.operands[0]]
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.table import Kind
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Op, Target, Value
+from lineiform.specialize import meeting, virtual
 from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.callees import Callee, Callees
 from lineiform.specialize.engine import Activation, OuterHandler, Stop, add_scope
@@ -17,6 +19,8 @@ from lineiform.specialize.values import (
     constant_of,
     is_constant,
 )
+
+STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 class Inlining(Callees):
@@ -38,6 +42,8 @@ class Inlining(Callees):
             raise NotCompiled("internal-error", "a function without code")
         source = source_of(parts.code)
         self.inlined_size += source.size
+        if parts.code.co_flags & STARRED:
+            arguments = [activation._written(argument) for argument in arguments]
         count = len(arguments) - len(names)
         values = bind(
             parts.code,
@@ -87,6 +93,8 @@ class Inlining(Callees):
         writer.position, writer.scope = op.position, activation.scope
         if len(returns) == 1:
             writer.open(returns[0][0], returns[0][0].cold)
+            writer.heap = child.return_heaps[0]
+            virtual.resolve(activation)
             self._set(activation, op, returns[0][1])
             return
         self.pure.clear()
@@ -94,10 +102,13 @@ class Inlining(Callees):
         values = [value for _, value in returns]
         merged = activation._same(list(values), after)
         param = after.add_param() if merged is None else None
-        for block, value in returns:
+        heap, brought = meeting.merge_returns(activation, child, after)
+        for (block, value), items in zip(returns, brought):
             writer.open(block, block.cold)
-            writer.op("br", (), [Target(after, [] if param is None else [value])])
+            writer.op("br", (), [Target(after, [*([] if param is None else [value]), *items])])
         writer.open(after, all(block.cold for block, _ in returns))
+        writer.heap = heap
+        virtual.resolve(activation)
         if param is not None:
             kinds = {writer.known.type_of(value) for value in values}
             if len(kinds) == 1 and None not in kinds:

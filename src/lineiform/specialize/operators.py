@@ -27,6 +27,12 @@ ALWAYS_TRUE: frozenset[type] = frozenset(
 )
 
 
+NUMBERS: frozenset[type | None] = frozenset((int, float, bool))
+INTEGRAL = frozenset(("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor", "lshift", "rshift", "neg", "pos"))
+"""Operators that give an ``int`` for such operands."""
+REAL = frozenset(("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos"))
+"""Operators that give a ``float`` when one operand is such and the other is a number."""
+
 OPERATORS: dict[str, dict[str, Any]] = {
     "py.binary": folding.BINARY,
     "py.unary": folding.UNARY,
@@ -141,7 +147,20 @@ class Operators(State):
             self._constant(activation, op, result[0])
             return
         activation.write(op)
+        self._note_type(activation.environment[op.results[0]], op.spec.name, name, values)
         self._forget_unless_atoms(values)
+
+    def _note_type(self, result: Any, kind: str, name: str, values: Sequence[Any]) -> None:
+        """The exact type of what an operator gives, from those of its operands."""
+        known = self.writer.known
+        types_ = {known.type_of(value) for value in values}
+        if kind == "py.compare":
+            if types_ <= NUMBERS or types_ == {str}:
+                known.types[result] = bool
+        elif types_ == {int} and name.removeprefix("i") in INTEGRAL:
+            known.types[result] = int
+        elif float in types_ and types_ <= NUMBERS and name.removeprefix("i") in REAL:
+            known.types[result] = float
 
     @staticmethod
     def _fold_constants(function: Any, values: Sequence[Any]) -> tuple[Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lineiform.ir.function import Op
-from lineiform.specialize import generators
+from lineiform.specialize import generators, virtual_lists
 from lineiform.specialize.engine import Activation
 from lineiform.specialize.sequences import Sequences
 
@@ -24,7 +24,7 @@ class Specializer(Sequences):
         assert activation.instance is not None
         if activation.instance.generic:
             STEPS_GENERIC.get(op.spec.name, Specializer._plain)(self, activation, op)
-        else:
+        elif not virtual_lists.rule(activation, op):
             STEPS.get(op.spec.name, Specializer._plain)(self, activation, op)
 
 

@@ -18,6 +18,7 @@ from lineiform.specialize.values import (
     constant_of,
     is_constant,
 )
+from lineiform.specialize.virtual import Decisions
 
 RESULT_TYPES: dict[str, type] = {
     "py.build_list": list,
@@ -43,6 +44,7 @@ class State:
         self.own_stores: frozenset[str] = frozenset()  # globals that the root writes itself
         self.assumptions = assumptions
         self.report = Report()
+        self.decisions = Decisions()  # of earlier walks of the same function
         self.pure: dict[Any, object] = {}
         self.checks: dict[Value, Any] = {}
         self.inlined_size = 0
