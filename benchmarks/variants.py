@@ -104,6 +104,8 @@ def _speed_up(build: Callable[[], Case], freeze: bool) -> Prepared:
     lineiform = load_lineiform()
     jit = lineiform.Lineiform()
     case = build()
+    if freeze and case.not_frozen:
+        raise NotAvailable(case.not_frozen)
     try:
         begin = perf_counter()
         target = jit.freeze(case.target) if freeze else case.target

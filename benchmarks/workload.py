@@ -26,6 +26,7 @@ class Case:
     residual: the Python function that an ideal specialiser would have written, nothing guarded.
     residual_guarded: the same, checking at run time what plain Python lets anyone change and what
         cannot be proved from the closures alone.
+    not_frozen: why nobody may freeze the target, empty when that is an honest promise.
     """
 
     target: Callable[..., Any]
@@ -33,6 +34,7 @@ class Case:
     operations: int
     residual: Callable[..., Any] | None = None
     residual_guarded: Callable[..., Any] | None = None
+    not_frozen: str = ""
 
 
 @dataclass(frozen=True)
