@@ -9,7 +9,6 @@ a process of its own, so that nothing is cached from another one.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
@@ -51,7 +50,7 @@ def measure(name: str, repeat: int) -> dict[str, Any]:
     """Cold and warm compilations of one workload in this process."""
     lineiform = variants.load_lineiform()
     make = targets(name)
-    importlib.import_module("lineiform.pipeline")
+    variants.import_compiler()
     cold = compile_once(lineiform, make(0))
     warm = [compile_once(lineiform, make(number + 1)) for number in range(repeat)]
     return {"cold": cold, "warm": min(warm, key=lambda phases: phases["cpu"])}

@@ -133,6 +133,7 @@ def make_tree(size: int, seed: int) -> Callable[[dict[str, Any]], Any]:
 def compile_time(effort: Effort) -> list[Any]:
     """Eager speedups of trees of 50 closures, each of another shape."""
     lineiform = variants.load_lineiform()
+    variants.import_compiler()
     jit = lineiform.Lineiform()
     record = {"a": 1, "b": 2, "c": 3}
     seconds, phases = [], ""
@@ -203,20 +204,30 @@ def integer_counters(jit: Any) -> dict[str, int]:
 # --- importing and keeping ------------------------------------------------------------------------
 
 IMPORT = "from time import perf_counter as t; b = t(); import lineiform; print(t() - b)"
+FIRST = (
+    "from time import perf_counter as t; import lineiform; f = lambda v: v; j = lineiform.Lineiform()\n"
+    "b = t(); j.speedup(f, eager=True); print(t() - b)"
+)
 
 
 def import_time(effort: Effort) -> list[Any]:
+    """`import lineiform`, and what comes on top of it at the first compilation."""
     variants.load_lineiform()
+    return [("", *in_fresh_processes(IMPORT)), ("first speedup after it", *in_fresh_processes(FIRST))]
+
+
+def in_fresh_processes(program: str) -> tuple[str, str]:
+    """Milliseconds that `program` prints as seconds."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-c", IMPORT]
+    command = [sys.executable, "-c", program]
     with tempfile.TemporaryDirectory() as cached:
         environment["PYTHONPYCACHEPREFIX"] = cached
         first, *seconds = [
             float(subprocess.check_output(command, env=environment, timeout=60)) for _ in range(8)
         ]
     value = f"{statistics.median(seconds) * 1000:.1f} ms"
-    return [("", value, f"median of 7 fresh processes, bytecode cached; without {first * 1000:.1f} ms")]
+    return value, f"median of 7 fresh processes, bytecode cached; without {first * 1000:.1f} ms"
 
 
 def resident_kilobytes() -> int:

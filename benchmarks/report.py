@@ -14,6 +14,7 @@ HEADINGS = {
     variants.PYPY: "PyPy",
 }
 COSTS = ("speedup ms", "first call us", "code bytes")
+PHASES = ("lift", "specialize", "optimize", "lower", "install", "total")
 
 
 class Notes:
@@ -34,6 +35,9 @@ def render(result: dict[str, Any], markdown: bool = False) -> str:
     body = [line(row, notes) for row in result["rows"]]
     body += mean_lines(result["means"])
     parts = [heading(result), table(header, body, markdown)]
+    phases = phase_lines(result["rows"])
+    if phases:
+        parts.append(table(["compile ms", *PHASES], phases, markdown))
     if result.get("overheads"):
         parts.append(table(["overhead", "value", "detail"], list(map(list, result["overheads"])), markdown))
     parts.append("Ratios are original time / variant time, measured in this run: 2.00x is twice as fast.")
@@ -79,6 +83,16 @@ def cell(value: dict[str, Any] | None, notes: Notes) -> str:
         return ("WRONG " if value.get("wrong") else "n/a ") + notes.mark(value["unavailable"])
     text = f"{value['ratio']:.2f}x {number(value['ns'])}"
     return f"{text} {notes.mark(value['why'])}" if value.get("why") else text
+
+
+def phase_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Milliseconds of each phase of the unfrozen compilations."""
+    lines = []
+    for row in rows:
+        spent = row["columns"].get(variants.UNFROZEN, {}).get("phases_ms")
+        if spent:
+            lines.append([row["name"], *(f"{spent[name]:.1f}" if name in spent else "" for name in PHASES)])
+    return lines
 
 
 def costs(value: dict[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ reports why.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -73,6 +75,12 @@ def load_lineiform() -> Any:
     return lineiform
 
 
+def import_compiler() -> None:
+    """The library imports its compiler at the first compilation; that is not the price of any one of them."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("lineiform.pipeline")
+
+
 def _prepare_original(build: Callable[[], Case]) -> Prepared:
     case = build()
     return Prepared(case, case.target)
@@ -102,6 +110,7 @@ def _prepare_frozen(build: Callable[[], Case]) -> Prepared:
 
 def _speed_up(build: Callable[[], Case], freeze: bool) -> Prepared:
     lineiform = load_lineiform()
+    import_compiler()
     jit = lineiform.Lineiform()
     case = build()
     if freeze and case.not_frozen:
