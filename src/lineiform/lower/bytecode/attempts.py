@@ -102,7 +102,8 @@ class _Places:
             self._number = {block: number for number, block in enumerate(facts.order)}
             for number, block in enumerate(facts.order):
                 for op in block.ops:
-                    self._maker.update((value, number) for value in op.results)
+                    for made in op.results:
+                        self._maker[made] = number
         found = len(facts.order)
         for value in values:
             if isinstance(value, Value) and isinstance(value.owner, Block):

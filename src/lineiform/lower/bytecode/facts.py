@@ -76,11 +76,14 @@ class Facts:
         self.order = visiting_order(function)
         self.free = [Marker("free cell", n) for n in range(function.free_count)]
         self.idle: set[Value] = set()
+        self._arguments: dict[Target, Sequence[tuple[Value, Held]]] = {}
         self._represent()
         self.contents = self._variables()
         if self._merge_trivial():
             self.contents = self._variables()
+            self._arguments.clear()
         self._find_idle()
+        self._arguments.clear()  # what is computed from here on is final
         self.edges: dict[Block, list[Edge]] = {block: [] for block in self.order}
         self.uses: dict[Held, int] = {}
         self.passed: dict[Held, list[tuple[Value, Edge]]] = {}
@@ -101,12 +104,15 @@ class Facts:
         """The parameters that the edge's arguments fill, each with the representative of its argument."""
         if not target.args:
             return ()
-        rep, idle = self.rep, self.idle
-        return [
-            (param, rep.get(argument, argument))
-            for param, argument in zip(target.block.params[supplied(op, target) :], target.args, strict=True)
-            if param not in idle and param not in rep
-        ]
+        known = self._arguments.get(target)
+        if known is None:
+            rep, idle = self.rep, self.idle
+            known = self._arguments[target] = [
+                (param, rep.get(argument, argument))
+                for param, argument in zip(target.block.params[supplied(op, target) :], target.args, strict=True)
+                if param not in idle and param not in rep
+            ]
+        return known
 
     def unwound(self, op: Op) -> Sequence[tuple[Value, Held]]:
         """Parameter and argument of what lies on the stack when a handler is entered and lives until the
@@ -165,12 +171,12 @@ class Facts:
 
     def _find_idle(self) -> None:
         """Parameters that no op uses, nor any parameter that is used."""
-        of = self.of
+        rep = self.rep
         feeds: dict[Held, list[Held]] = {}
         pending: list[Held] = []
         for block in self.order:
             for op in block.ops:
-                pending.extend(of(operand) for operand in op.operands)
+                pending += [rep.get(operand, operand) for operand in op.operands]
                 for target in op.edges():
                     for param, argument in self.arguments(op, target):
                         feeds.setdefault(param, []).append(argument)
@@ -183,14 +189,14 @@ class Facts:
         self.idle = {param for block in self.order for param in block.params if param not in used}
 
     def _collect(self) -> None:
-        uses, of, edges = self.uses, self.of, self.edges
+        uses, rep, edges = self.uses, self.rep, self.edges
         for block in self.order:
             for index, op in enumerate(block.ops):
                 operands = op.operands
                 if op.spec.effects & THREADS:
                     operands = op.operands[1:2] if op.spec.name == "py.dict_merge" else op.operands[1:]
                 for operand in operands:
-                    value = of(operand)
+                    value = rep.get(operand, operand)
                     uses[value] = uses.get(value, 0) + 1
                 for target in op.edges():
                     edge = Edge(block, op, index, target)
@@ -254,31 +260,29 @@ class Facts:
                         yield result
 
     def _needed(self, block: Block, number: dict[Held, int]) -> int:
-        of = self.of
-        mask = 0
+        rep = self.rep
+        used: set[Held] = set()
         for op in block.ops:
             for operand in op.operands:
-                found = number.get(of(operand))
-                if found is not None:
-                    mask |= 1 << found
+                used.add(rep.get(operand, operand))
             for target in op.edges():
-                for _, argument in self.arguments(op, target):
-                    found = number.get(argument)
-                    if found is not None:
-                        mask |= 1 << found
-            for _, argument in self.unwound(op):
-                found = number.get(argument)
-                if found is not None:
-                    mask |= 1 << found
+                used.update([argument for _, argument in self.arguments(op, target)])
+            if op.handler is not None:
+                used.update([argument for _, argument in self.unwound(op)])
+        mask = 0
+        for value in used:
+            found = number.get(value)
+            if found is not None:
+                mask |= 1 << found
         return mask
 
     def _last_uses(self, block: Block) -> dict[Held, int]:
-        of, live_in = self.of, self.live_in
+        rep, live_in = self.rep, self.live_in
         last: dict[Held, int] = {}
         handlers: dict[Block, int] = {}  # the last op that has it
         for index, op in enumerate(block.ops):
             for operand in op.operands:
-                last[of(operand)] = 2 * index
+                last[rep.get(operand, operand)] = 2 * index
             if op.handler is not None:
                 handlers[op.handler.block] = index
                 for _, argument in self.arguments(op, op.handler):

@@ -143,10 +143,12 @@ class Writer(Calls):
 
     def _store_forced_top(self) -> None:
         """Values that live in slots leave the stack."""
-        while self.stack and self.stack[-1].value in self.forced and self.stack[-1].owner < 0:
-            self.store_slot(self.stack[-1].value)
-        if any(item.value in self.forced and item.owner < 0 for item in self.stack):
-            raise Conflict([item.value for item in self.stack if item.owner < 0])
+        forced, stack = self.forced, self.stack
+        while stack and stack[-1].value in forced and stack[-1].owner < 0:
+            self.store_slot(stack[-1].value)
+        for item in stack:
+            if item.value in forced and item.owner < 0:
+                raise Conflict([item.value for item in stack if item.owner < 0])
 
     def _settle(self, op: Op) -> None:
         """After an op: results to their slots, unused ones released."""

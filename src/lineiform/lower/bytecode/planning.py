@@ -132,7 +132,7 @@ def plan(block: Block, facts: Facts, forced: set[Held], pairs: dict[Held, bool],
     ops = block.ops
     _fuse(block, facts, result)
     defined: dict[Held, int] = {}
-    held = {value for value in contents if value is not None}
+    held: set[Held | None] = set(contents)  # None too, which is no value
     start: list[int] = []
     for index, op in enumerate(ops):
         begin = index
@@ -158,7 +158,7 @@ def _plan_op(
     forced: set[Held],
     pairs: dict[Held, bool],
     defined: dict[Held, int],
-    held: set[Held],
+    held: set[Held | None],
     start: list[int],
     result: Plan,
 ) -> int:

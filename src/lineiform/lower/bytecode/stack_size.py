@@ -68,9 +68,10 @@ def stack_size(pieces: Sequence[Piece]) -> int:
             if instruction.name in _ENDS:
                 break
             depth += _effect(instruction, False, cache)
-            if depth < 0:
+            if depth > deepest:
+                deepest = depth
+            elif depth < 0:
                 raise AssertionError("the stack runs empty")
-            deepest = max(deepest, depth)
         else:
             if id(piece) in following:
                 arrive(following[id(piece)], depth)
