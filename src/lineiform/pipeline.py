@@ -61,7 +61,8 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
             compiler.specialize(target, checks)
             break
         except Restart as restart:
-            decisions.add(restart.decision)
+            for decision in restart.decisions:
+                decisions.add(decision)
     phases.done("specialize")
     compiler.optimize(phases.check)
     phases.done("optimize")

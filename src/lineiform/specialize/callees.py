@@ -5,7 +5,10 @@ Each reason against it is a row of ``lineiform.reasons``.
 
 from __future__ import annotations
 
+import _warnings
+import builtins
 import functools
+import sys
 import types
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,10 +21,22 @@ from lineiform.specialize.arguments import can_bind
 from lineiform.specialize.engine import Activation
 from lineiform.specialize.operators import Operators
 from lineiform.specialize.relying import rely
-from lineiform.specialize.source import can_move, source_of
-from lineiform.specialize.values import (
-    KnownMethod,
+from lineiform.specialize.source import Source, can_move, source_of
+from lineiform.specialize.state import describe
+from lineiform.specialize.values import KnownMethod
+from lineiform.specialize.virtual import Restart
+
+FRAME_BUILTINS: tuple[Any, ...] = tuple(
+    getattr(module, name)
+    for module, names in (
+        (sys, ("_getframe", "_getframemodulename")),
+        (builtins, ("locals", "vars", "dir", "globals", "eval", "exec", "breakpoint")),
+        (_warnings, ("warn",)),
+    )
+    for name in names
+    if hasattr(module, name)
 )
+"""Functions in C that look at the frame of the function which calls them."""
 
 
 class Callee(NamedTuple):
@@ -103,7 +118,7 @@ class Callees(Operators):
             source = source_of(parts.code)
         except NotCompiled as refusal:
             return refusal.reason
-        if source.obstacle is not None:
+        if self.must_keep_frame(activation, parts.code, source):
             return "looks-at-frames"
         if source.global_stores:
             return "not-lifted"
@@ -122,6 +137,33 @@ class Callees(Operators):
         ):
             return "inline-budget"
         return None
+
+    def must_keep_frame(self, activation: Activation, code: types.CodeType, source: Source) -> bool:
+        """Whether a function has to have a frame, because it looks at frames or is a caller that is looked at."""
+        if code in self.decisions.frames:
+            self.keep_frames(activation)
+        elif source.obstacle is None:
+            return False
+        elif source.looks_back:
+            self.keep_frames(activation)
+        return True
+
+    def keep_frames(self, activation: Activation) -> None:
+        """What is called here looks at its callers: all functions on the way to it must have their frames."""
+        codes = []
+        current = activation
+        while current.parent is not None:
+            codes.append(current.parts.code)
+            current = current.parent
+        if not self.decisions.frames.issuperset(codes):
+            raise Restart(*codes)
+
+    def look_at_frames(self, activation: Activation, callee: Any) -> None:
+        """A builtin that looks at the frame which calls it is called here, by whatever name."""
+        if any(callee is one for one in FRAME_BUILTINS):
+            if activation.parent is None:
+                raise NotCompiled("looks-at-frames", f"calls {describe(callee)}")
+            self.keep_frames(activation)
 
     def _is_recursive(self, activation: Activation, function: Any, before: Sequence[Any]) -> bool:
         bound = tuple(map(id, before))

@@ -52,6 +52,7 @@ class Calls(BuiltinCalls):
         if present is None:
             self._residual(activation, op, "unknown-callee")
             return
+        self.look_at_frames(activation, present[0])
         if self._call_builtin(activation, op, present[0]):
             return
         target = self._callee(present[0])
@@ -135,6 +136,8 @@ class Calls(BuiltinCalls):
     def _call_ex(self, activation: Activation, op: Op) -> None:
         """Calls with ``*`` and ``**`` stay calls."""
         present = self.peek(activation, op.operands[0])
+        if present is not None:
+            self.look_at_frames(activation, present[0])
         self._residual(activation, op, "unknown-callee" if present is None else "opaque-callee")
 
     def _residual(self, activation: Activation, op: Op, reason: str) -> None:

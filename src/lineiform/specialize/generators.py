@@ -259,7 +259,8 @@ def _why_not(
     rules: Inlining, activation: Activation, code: CodeType, source: Source, cells: list[Abstract] | None
 ) -> str | None:
     """Reason code for not inlining a function that was just made."""
-    if source.obstacle is not None or ("super" in code.co_names and "__class__" in code.co_freevars):
+    uses_super = "super" in code.co_names and "__class__" in code.co_freevars
+    if uses_super or rules.must_keep_frame(activation, code, source):
         return "looks-at-frames"
     if cells is None or activation.parts.globals is not rules.own_globals and not can_move(source):
         return "not-lifted"

@@ -7,7 +7,7 @@ are only ever iterated (so that their loop can be unrolled and the iterator neve
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 
 from lineiform.errors import NotCompiled
@@ -25,6 +25,10 @@ FRAME_ATTRIBUTES = frozenset(
 FRAME_MODULES = frozenset(("inspect", "traceback"))
 """Names by which a function can get at frames: such a function is neither inlined nor rewritten.  The first are
 looked for among globals, the second among attributes; any attribute of the third counts."""
+OWN_FRAME = frozenset("locals eval exec vars dir globals super".split())
+"""Those of them that look at no frame but that of the function which uses them."""
+WARNINGS = frozenset(("warn", "warn_explicit"))
+"""Those that look at callers only when they are told to, by ``stacklevel``."""
 
 
 class Source:
@@ -41,12 +45,13 @@ class Source:
     does not change.  ``rebound``: variables that the function binds or kills itself.
     ``checked``: variables of which the function asks whether they are bound.
     ``global_stores``: names of globals that it writes or deletes.
+    ``obstacle``: the first name by which it looks at frames; ``looks_back``: whether at those of its callers.
     """
 
     __slots__ = (
         "function", "order", "position", "headers", "loops", "live", "iterators", "callee_only", "argument_only",
-        "constant_cells", "closures", "size", "obstacle", "invariant", "rebound", "checked",
-        "global_stores",
+        "constant_cells", "closures", "size", "obstacle", "looks_back", "invariant", "rebound",
+        "checked", "global_stores",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -75,7 +80,9 @@ class Source:
             if op.spec.name in ("py.store_global", "py.delete_global")
         )
         self.size = sum(len(block.ops) for block in self.order)
-        self.obstacle = self._find_obstacle()
+        obstacles = list(self._obstacles())
+        self.obstacle = obstacles[0] if obstacles else None
+        self.looks_back = any(map(self._leads_to_callers, obstacles))
 
     def _find_loops(self) -> None:
         incoming = predecessors(self.function)
@@ -182,19 +189,22 @@ class Source:
         self.callee_only = {value: call for value, call in called.items() if uses[value] == 1}
         self.argument_only = {value: call for value, call in passed.items() if uses[value] == 1}
 
-    def _find_obstacle(self) -> str | None:
+    def _obstacles(self) -> Iterator[str]:
         for op in self.function.ops():
             name = op.attributes.get("name")
-            if op.spec.name == "py.load_global" and name in FRAME_GLOBALS:
-                return str(name)
-            if op.spec.name == "py.load_global" and name == "super" and self._asks_the_frame(op):
-                return "super"
-            if op.spec.name in ("py.load_attr", "py.import_from"):
+            if op.spec.name == "py.load_global":
+                if name in FRAME_GLOBALS or name == "super" and self._asks_the_frame(op):
+                    yield str(name)
+            elif op.spec.name in ("py.load_attr", "py.import_from"):
                 base = op.operands[0].owner
                 module = base.attributes.get("name") if isinstance(base, Op) else None
                 if name in FRAME_ATTRIBUTES or module in FRAME_MODULES and base_is_name(base):
-                    return str(name)
-        return None
+                    yield str(name)
+
+    def _leads_to_callers(self, obstacle: str) -> bool:
+        if obstacle in WARNINGS:
+            return any(map(may_give_stacklevel, self.function.ops()))
+        return obstacle not in OWN_FRAME
 
     def _asks_the_frame(self, load: Op) -> bool:
         """Whether ``super`` finds its class and its object in the frame: all but ``py.load_super_attr`` may."""
@@ -202,6 +212,13 @@ class Source:
         users = [op for op in self.function.ops() if value in op.operands]
         has_class = any(variable.name == "__class__" for variable in self.function.variables)
         return has_class and any(op.spec.name != "py.load_super_attr" for op in users)
+
+
+def may_give_stacklevel(op: Op) -> bool:
+    """Whether an op is a call that may hand ``warnings.warn`` its third argument."""
+    if op.spec.name == "py.call":
+        return "stacklevel" in op.attributes["kwnames"] or len(op.operands) > 3
+    return op.spec.name == "py.call_ex"
 
 
 def base_is_name(maker: Op | Block) -> bool:

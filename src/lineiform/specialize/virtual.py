@@ -16,6 +16,7 @@ from the moment it is made: with its last variable it dies.
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineiform.ir.function import Op, Value
@@ -32,25 +33,30 @@ RESTARTS = 16
 
 
 class Restart(Exception):
-    """The walk has to begin again: ``decision`` (see ``Decisions``) was taken the wrong way."""
+    """The walk has to begin again: ``decisions`` (see ``Decisions``) were taken the wrong way."""
 
-    def __init__(self, decision: object) -> None:
-        super().__init__(decision)
-        self.decision = decision
+    def __init__(self, *decisions: object) -> None:
+        super().__init__(*decisions)
+        self.decisions = decisions
 
 
 class Decisions:
     """What earlier walks of the same function have found out.
 
     ``real``: ops whose objects are built at once.  ``untyped``: items of loops whose type changes.
+    ``frames``: code of functions that are not inlined, since somebody looks for their frames.
     """
 
     def __init__(self) -> None:
         self.taken: set[object] = set()
+        self.frames: set[CodeType] = set()
         self.nothing = False
 
     def add(self, decision: object) -> None:
         """Note it for the next walk."""
+        if isinstance(decision, CodeType):
+            self.frames.add(decision)
+            return
         self.taken.add(decision)
         self.nothing = len(self.taken) >= RESTARTS
 
