@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from .observe.report import Report
+    from .tiers.dispatch import Parameter
 
     T = TypeVar("T")
     F = TypeVar("F", bound=Callable[..., Any])
@@ -185,20 +186,19 @@ class Lineiform:
             if entry is None:
                 entry = start(self._service, original)
                 generic = self.speedup(original)
-                places = tuple((position, keyword, default) for _, position, keyword, default, _ in pinned)
-                tier_of(entry).dispatch_to(Dispatch(places, generic))
+                tier_of(entry).dispatch_to(Dispatch(tuple(place for _, place, _ in pinned), generic))
                 self._entries[key] = ref(entry, _forgetting(self._entries, key))
-            self._add_variant(tier_of(entry), original, {name: pin for name, _, _, _, pin in pinned})
+            self._add_variant(tier_of(entry), original, pinned)
         return entry  # type: ignore[return-value]  # an entry takes the place of what it stands for
 
-    def _add_variant(self, tier: Tier, original: Any, pins: dict[str, Any]) -> None:
+    def _add_variant(self, tier: Tier, original: Any, pinned: list[tuple[str, Parameter, Any]]) -> None:
         dispatch = tier.dispatch
-        values = tuple(pins.values())
+        values = tuple(pin for _, _, pin in pinned)
         if dispatch is None or dispatch.find(values) is not None:
             return
-        variant = start(self._service, original, {
-            name: Pin(pin.type, is_type=True) if isinstance(pin, OfType) else Pin(pin)
-            for name, pin in pins.items()})
+        pins = {name: Pin(pin.type if type(pin) is OfType else pin, is_type=type(pin) is OfType,
+                          function=place.function) for name, place, pin in pinned}
+        variant = start(self._service, original, pins)
         dispatch.add(values, variant)
         self.events.add("dispatch", tier.label, pinned=", ".join(pins))
 

@@ -51,6 +51,8 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
     source = source_of(parts.code)
     if source.obstacle is not None:
         raise NotCompiled("looks-at-frames", f"uses {source.obstacle}", position=_position(parts.code))
+    if not all(pin.concerns(callee.function, parts.code) for pin in options.pinned.values()):
+        raise NotCompiled("assumption-broken", "the callable was given other code after its arguments were pinned")
     phases.done("lift")
     decisions = Decisions()
     while True:
@@ -129,12 +131,27 @@ class _Compiler:
                 arguments.append(writer.constant(before[number]))
             else:
                 assert param.variable is not None
-                arguments.append(entry.add_param("obj", slots[param.variable]))
+                given = entry.add_param("obj", slots[param.variable])
+                arguments.append(self._pinned(source.variables[param.variable].name, given))
                 if param.variable not in self.source.rebound:
                     root.lasting.add(arguments[-1])
         if checks:
             self._check_at_entry(target, checks, entry)
         root.run(arguments)
+
+    def _pinned(self, name: str, given: Value) -> Value:
+        """What the unit takes the argument ``given`` for: its calls come only when it equals the pin.
+
+        The class of an object with a class of Python code can be assigned, so the type of such a one is not known.
+        """
+        pin = self.options.pinned.get(name)
+        if pin is None:
+            return given
+        if not pin.is_type:
+            return self.writer.constant(pin.value)
+        if raw.is_immutable_type(pin.value):
+            self.writer.known.types[given] = pin.value
+        return given
 
     def _check_at_entry(self, target: Any, checks: tuple[Assumption, ...], entry: Block) -> None:
         """Look whether calling ``target`` still comes to this function; otherwise call it as it is."""

@@ -23,8 +23,9 @@ from lineiform.specialize.operators import Operators
 from lineiform.specialize.relying import rely
 from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.state import describe
-from lineiform.specialize.values import KnownMethod
+from lineiform.specialize.values import KnownMethod, constant_of, is_constant
 from lineiform.specialize.virtual import Restart
+from lineiform.tiers.unit import Pin
 
 FRAME_BUILTINS: tuple[Any, ...] = tuple(
     getattr(module, name)
@@ -175,7 +176,27 @@ class Callees(Operators):
         return False
 
     def _is_root(self, target: Callee) -> bool:
+        """Whether a call of ``target`` may call the unit itself, whatever the arguments are."""
+        return not self.options.pinned and self._leads_to_root(target)
+
+    def _leads_to_root(self, target: Callee) -> bool:
         return bool(self.root_key == (target.function, tuple(map(id, target.before))))
+
+    def _is_pinned_root(self, target: Callee, written: Sequence[Value], names: Sequence[str]) -> bool:
+        """Whether a call may call the unit itself because it passes on what the unit was pinned to."""
+        pinned = self.options.pinned
+        if not pinned or not self._leads_to_root(target):
+            return False
+        code = raw.function_parts(target.function).code
+        count = len(written) - len(names)
+        given = dict(zip(code.co_varnames[len(target.before) : code.co_argcount], written[:count]))
+        given.update(zip(names, written[count:]))
+        return all(name in given and self._fits(given[name], pin) for name, pin in pinned.items())
+
+    def _fits(self, value: Value, pin: Pin) -> bool:
+        if pin.is_type:
+            return self.writer.known.type_of(value) is pin.value
+        return is_constant(value) and constant_of(value) is pin.value
 
     def _own_function(self) -> Value:
         """The unit's own function, for recursive calls; it is known only once the unit is made."""

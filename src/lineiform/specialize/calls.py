@@ -113,7 +113,7 @@ class Calls(BuiltinCalls):
         writer = self.writer
         handler = activation.handler(op, activation.environment)
         self.report.residual(self._site(activation, op, target.function), "recursive")
-        if self._is_root(target):
+        if self._is_root(target) or self._is_pinned_root(target, written, names):
             callee = self._own_function()
         else:
             callee = activation.materialise(op.operands[0])

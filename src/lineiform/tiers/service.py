@@ -138,7 +138,7 @@ class CompileService:
     def _from_cache(self, compiler: Any, tier: Tier, options: Options) -> Unit | None:
         """An instance of a unit of the same shape, when the compiler can tell shapes before compiling."""
         shape_of = getattr(compiler, "shape_of", None)
-        if shape_of is None:
+        if shape_of is None or tier.pins:  # what is pinned is no part of a shape
             return None
         known = self.cache.unit_of_shape(shape_of(tier.original, options=options))
         if known is None or known.instantiate is None:
@@ -154,7 +154,8 @@ class CompileService:
         with self.lock:
             for phase, spent in tier.phases.items():
                 self.phases[phase] = self.phases.get(phase, 0.0) + spent
-            self.cache.remember_shape(unit)
+            if not tier.pins:
+                self.cache.remember_shape(unit)
         self.events.add("shared" if shared else "compiled", tier.label, seconds=seconds,
                         code_bytes=unit.code_bytes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` stays out of the import of Lineiform: it costs milliseconds
     from collections.abc import Callable, Hashable
-    from types import FunctionType
+    from types import CodeType, FunctionType
     from typing import Any, Protocol
 
     from ..budget import Budget
@@ -98,13 +98,23 @@ class Options:
 
 
 class Pin:
-    """A pinned argument: exactly one of `value` (a constant) or `type` (the exact type) is meant."""
+    """A pinned argument: exactly one of `value` (a constant) or `type` (the exact type) is meant.
 
-    __slots__ = ("is_type", "value")
+    function: the function whose parameter it is.  Where its arguments stand was looked up in `code`, so the
+    pin says nothing about another function, or about this one when it has got other code.
+    """
 
-    def __init__(self, value: Any, *, is_type: bool = False) -> None:
+    __slots__ = ("is_type", "value", "function", "code")
+
+    def __init__(self, value: Any, *, is_type: bool = False, function: FunctionType | None = None) -> None:
         self.value = value
         self.is_type = is_type
+        self.function = function
+        self.code: CodeType | None = None if function is None else function.__code__
+
+    def concerns(self, function: FunctionType, code: CodeType) -> bool:
+        """Whether the pin was made for a function with this code."""
+        return self.function is None or (self.function is function and self.code is code)
 
 
 class Unit:
