@@ -37,6 +37,23 @@ from lineiform.tiers.unit import Options, Unit
 def compile_callable(target: Any, *, options: Options) -> Unit:
     """The specialised form of ``target``.  Raises NotCompiled with the reason when there is none."""
     phases = Phases(options.budget.compile_seconds, options.background)
+    compiler = _specialized(target, options, phases)
+    compiler.optimize(phases.check)
+    phases.done("optimize")
+    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=phases.check)
+    phases.done("lower")
+    return compiler.unit(lowered, phases)
+
+
+def specialized_ir(target: Any, *, options: Options) -> str:
+    """The text of ``target`` as it is specialised, before the passes; made from the program as it is now.
+
+    Raises NotCompiled.
+    """
+    return _print(_specialized(target, options, Phases(options.budget.compile_seconds, options.background)).function)
+
+
+def _specialized(target: Any, options: Options, phases: Phases) -> _Compiler:
     callee = Specializer(Writer(""), options, {}, None)._callee(target)
     if callee is None:
         raise NotCompiled("builtin-callee", describe(target))
@@ -66,11 +83,7 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
             for decision in restart.decisions:
                 decisions.add(decision)
     phases.done("specialize")
-    compiler.optimize(phases.check)
-    phases.done("optimize")
-    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=phases.check)
-    phases.done("lower")
-    return compiler.unit(lowered, phases)
+    return compiler
 
 
 def _position(code: types.CodeType) -> str:
@@ -276,12 +289,13 @@ class _Compiler:
         namespaces = [self.assumptions.namespace_of(scope.code, parts.globals) for scope in function.scopes]
         self.repairer.complete(lowered.code, function.scopes, lowered.scopes, namespaces)
         phases.done("install")
-        report = self.rules.report.as_dict()
+        report, lifted = self.rules.report.as_dict(), self.source.function
         report.update(
             phases=phases.seconds,
             code_bytes=len(lowered.code.co_code),
             tier="bytecode",
-            ir={"optimized": lambda: _print(function)},
+            ir={"lifted": lambda: _print(lifted), "optimized": lambda: _print(function)},
+            graph=lambda path: _draw(function, path),
             bytecode=lambda: _disassemble(lowered.code),
         )
         return Unit(made, self.assumptions, report)
@@ -291,6 +305,12 @@ def _print(function: Function) -> str:
     from lineiform.ir.text import print_function
 
     return print_function(function)
+
+
+def _draw(function: Function, path: str | os.PathLike[str]) -> None:
+    from lineiform.observe.graph import write_graph
+
+    write_graph(function, path)
 
 
 def _disassemble(code: types.CodeType) -> str:

@@ -177,7 +177,7 @@ def test_an_argument_that_is_assigned_and_deleted():
         log.append(tag)
         del tag
         try:
-            tag  # noqa: B018
+            tag  # noqa: B018, F821
         except UnboundLocalError as error:
             log.append(str(error))
         return log

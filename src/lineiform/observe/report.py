@@ -12,7 +12,7 @@ from ..reasons import REASONS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from ..tiers.tier import Tier
@@ -42,9 +42,10 @@ class Report:
     """
 
     def __init__(self, facts: dict[str, Any], unit: Unit | None,
-                 variants: list[Report] | None = None) -> None:
+                 variants: list[Report] | None = None, specialized: Callable[[], str] | None = None) -> None:
         self._facts = facts
         self._unit = unit
+        self._specialized = specialized
         self._variants = variants or []
 
     @classmethod
@@ -65,7 +66,7 @@ class Report:
                 variant._facts["pinned"] = {
                     name: f"type {pin.value.__name__}" if pin.is_type else _short(pin.value)
                     for name, pin in tier_of(entry).pins.items()}
-        return cls(facts, unit, variants)
+        return cls(facts, unit, variants, None if unit is None else tier.jit.specialized_ir(tier))
 
     # -- facts ---------------------------------------------------------------------------------------------
 
@@ -112,8 +113,13 @@ class Report:
     # -- stages --------------------------------------------------------------------------------------------
 
     def ir(self, stage: str | None = None) -> str:
-        """The intermediate representation: of the last stage, or of `stage`; raises LineiformError."""
-        texts = self._need_unit().report.get("ir") or {}
+        """The intermediate representation: of the last stage, or of `stage`; raises LineiformError.
+
+        The stages are 'lifted', 'specialized' (made again when asked for, from the program as it is then) and
+        'optimized'.
+        """
+        self._need_unit()
+        texts = self._texts()
         if not texts:
             raise LineiformError("the unit keeps no intermediate representation")
         if stage is None:
@@ -125,7 +131,16 @@ class Report:
     @property
     def stages(self) -> list[str]:
         """The stages that `ir` knows, first to last."""
-        return [] if self._unit is None else list(self._unit.report.get("ir") or {})
+        return list(self._texts())
+
+    def _texts(self) -> dict[str, Any]:
+        if self._unit is None and len(self._variants) == 1:
+            return self._variants[0]._texts()
+        texts = {} if self._unit is None else dict(self._unit.report.get("ir") or {})
+        if self._specialized is not None and "lifted" in texts:
+            lifted = texts.pop("lifted")
+            texts = {"lifted": lifted, "specialized": self._specialized, **texts}
+        return texts
 
     def bytecode(self) -> str:
         """The bytecode of the unit, disassembled; raises LineiformError when there is no unit."""
@@ -148,7 +163,10 @@ class Report:
         return self._stage("asm", "machine code")
 
     def graph(self, path: str | os.PathLike[str]) -> None:
-        """Write the control flow graph to `path` (.svg or .html); raises LineiformError if there is none."""
+        """Write the control flow graph to `path`; raises LineiformError if there is none.
+
+        The name of `path` ends in .svg or .html, else ValueError is raised.
+        """
         draw = self._need_unit().report.get("graph")
         if draw is None:
             raise LineiformError("the unit keeps no control flow graph")
@@ -157,8 +175,8 @@ class Report:
     def _stage(self, key: str, name: str) -> str:
         text = self._need_unit().report.get(key)
         if text is None:
-            raise LineiformError(f"the unit has no {name}; it was compiled for the "
-                                 f"{self._facts.get('tier', 'bytecode')} back end")
+            raise LineiformError(f"the unit has no {name}: it was compiled by the bytecode back end; "
+                                 "report.bytecode() shows its code, and report.ir() what that was made from")
         return _text(text)
 
     def _need_unit(self) -> Unit:
@@ -192,13 +210,15 @@ _LISTS = ("inlined", "residual", "loops", "exits")
 
 def _unit_facts(unit: Unit | None) -> dict[str, Any]:
     if unit is None:
-        return {**{name: [] for name in _LISTS}, "assumptions": [], "code_bytes": 0, "tier": None}
+        return {**{name: [] for name in _LISTS}, "assumptions": [], "code_bytes": 0, "tier": None,
+                "exits_counted": False}
     facts: dict[str, Any] = {name: list(unit.report.get(name) or []) for name in _LISTS[1:]}
     tree = unit.report.get("inlined")
     facts["inlined"] = [tree] if isinstance(tree, dict) else list(tree or [])
     facts["assumptions"] = list(unit.assumptions.describe())
     facts["code_bytes"] = unit.code_bytes
     facts["tier"] = unit.report.get("tier", "bytecode")
+    facts["exits_counted"] = facts["tier"] != "bytecode"
     return facts
 
 
@@ -220,6 +240,8 @@ def _lines(report: Report) -> Iterable[str]:
             yield f"  {title}:"
             rows = _joined(facts[key]) if key == "assumptions" else facts[key]
             yield from _counted(f"    {show(row)}" for row in rows)
+    if any(isinstance(row, dict) and row.get("how") == "checked" for row in facts["assumptions"]):
+        yield "  exits: a check that fails goes on in generic code of the same unit; bytecode does not count them"
     if "hits" in facts:
         yield f"  calls: {facts['hits']} to variants, {facts['misses']} to the generic code"
     for variant in report.variants:

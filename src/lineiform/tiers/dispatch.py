@@ -95,7 +95,7 @@ class Parameter:
 
     def left_out(self) -> Any:
         """The default as it is now, or _MISSING."""
-        if self.position is None:
+        if self.position is None and self.keyword is not None:
             return (self.function.__kwdefaults__ or {}).get(self.keyword, _MISSING)
         defaults = self.function.__defaults__ or ()
         return defaults[self.default] if self.default is not None and -self.default <= len(defaults) else _MISSING

@@ -118,6 +118,11 @@ class CompileService:
         self._record(tier, unit, seconds, shared is not None)
         return unit
 
+    def specialized_ir(self, tier: Tier) -> Callable[[], str] | None:
+        """Gives the text of `tier`'s callable as it is specialised now; None when the compiler has no such stage."""
+        stage = getattr(self._load_compiler(), "specialized_ir", None)
+        return None if stage is None else lambda: str(stage(tier.original, options=self.options(tier)))
+
     def _load_compiler(self) -> Any:
         if self._compiler is None:
             from importlib import import_module
