@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from lineiform.ir.analysis import predecessors
 from lineiform.ir.function import Block, Function, Op, Target, Value, supplied
 from lineiform.ir.ops import ALLOCATES
@@ -160,20 +162,18 @@ def replace_values(function: Function, replaced: dict[Value, Value]) -> None:
 
 def remove_unused(function: Function) -> None:
     """Drop ops without an effect whose results nobody uses."""
-    uses: dict[Value, int] = {}
+    named: list[Value] = []
     for op in function.ops():
-        for value in op.operands:
-            uses[value] = uses.get(value, 0) + 1
-        for target in op.edges():
-            for value in target.args:
-                uses[value] = uses.get(value, 0) + 1
+        named += op.operands
+        if op.targets or op.handler is not None:
+            for target in op.edges():
+                named += target.args
+    uses = Counter(named)
     for block in reversed(function.blocks):
         kept: list[Op] = []
         for op in reversed(block.ops):
-            removable = op.spec.effects & ~ALLOCATES == 0 and op.results
-            if removable and not any(uses.get(result) for result in op.results):
-                for value in op.operands:
-                    uses[value] -= 1
+            if op.results and op.spec.effects & ~ALLOCATES == 0 and not any(map(uses.get, op.results)):
+                uses.subtract(op.operands)
                 continue
             kept.append(op)
         kept.reverse()

@@ -44,18 +44,25 @@ class _Facts:
         self.home: dict[Value, Block] = {}
         self.outside: dict[Block, set[Block]] = {}
         for block in function.blocks:
-            self.home.update((value, block) for value in block.params)
-            self.home.update((value, block) for op in block.ops for value in op.results)
+            self.home.update(dict.fromkeys(block.params, block))
+            for op in block.ops:
+                for value in op.results:
+                    self.home[value] = block
         for block in function.blocks:
             for op in block.ops:
                 self.note_uses(block, op)
 
     def note_uses(self, block: Block, op: Op) -> None:
         """``op`` stands in ``block``."""
-        self.home.update((value, block) for value in op.results)
-        for value in (*op.operands, *(value for target in op.edges() for value in target.args)):
-            if self.home[value] is not block:
-                self.outside.setdefault(self.home[value], set()).add(block)
+        home = self.home
+        for value in op.results:
+            home[value] = block
+        named = op.operands
+        if op.targets or op.handler is not None:
+            named = [*named, *(value for target in op.edges() for value in target.args)]
+        for value in named:
+            if home[value] is not block:
+                self.outside.setdefault(home[value], set()).add(block)
 
     def avoids(self, tested: Block, chosen: Block) -> bool:
         """Whether nothing that names a value of ``tested`` can be reached from ``chosen`` except through it."""

@@ -46,7 +46,8 @@ def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
     _complete_regions(pieces)
     for piece in pieces:
         for instruction in piece.code:
-            instruction.name = SYNONYMS.get(instruction.name, instruction.name)
+            if instruction.name in SYNONYMS:
+                instruction.name = SYNONYMS[instruction.name]
     size = stack_size(pieces)
     _resolve(pieces)
     stream = [instruction for piece in pieces for instruction in piece.code]
@@ -57,9 +58,11 @@ def assemble(pieces: Sequence[Piece], first_line: int) -> Assembled:
 
 def _scopes(stream: Iterable[Instruction]) -> tuple[tuple[int, int], ...]:
     changes: list[tuple[int, int]] = []
+    last = -1
     for instruction in stream:
-        if not changes or changes[-1][1] != instruction.scope:
-            changes.append((2 * instruction.offset, instruction.scope))
+        if instruction.scope != last:
+            last = instruction.scope
+            changes.append((2 * instruction.offset, last))
     return tuple(changes)
 
 
@@ -72,7 +75,7 @@ def _complete_regions(pieces: Sequence[Piece]) -> None:
     region: Region | None = None
     for piece in reversed(pieces):
         for instruction in reversed(piece.code):
-            if instruction.name in SILENT and instruction.region is None:
+            if instruction.region is None and region is not None and instruction.name in SILENT:
                 instruction.region = region
             region = instruction.region
     if not TARGET.covers_before:
@@ -94,9 +97,13 @@ def _resolve(pieces: Sequence[Piece]) -> None:
     for number, piece in enumerate(pieces):
         if any(instruction.target is not None for instruction in piece.code):
             _choose_jumps(piece, number, order)
+    jumps: list[Instruction] = []
     for piece in pieces:
         for instruction in piece.code:
-            instruction.size = 1 + CACHES.get(instruction.name, 0) + _extensions(instruction.arg)
+            arg = instruction.arg
+            instruction.size = 1 + CACHES.get(instruction.name, 0) + (_extensions(arg) if arg > 0xFF else 0)
+            if instruction.target is not None:
+                jumps.append(instruction)
     changed = True
     while changed:
         changed = False
@@ -106,15 +113,13 @@ def _resolve(pieces: Sequence[Piece]) -> None:
             for instruction in piece.code:
                 instruction.offset = offset
                 offset += instruction.size
-        for piece in pieces:
-            for instruction in piece.code:
-                if instruction.target is None:
-                    continue
-                instruction.arg = abs(instruction.target.offset - instruction.offset - instruction.size)
-                size = 1 + CACHES.get(instruction.name, 0) + _extensions(instruction.arg)
-                if size > instruction.size:
-                    instruction.size = size
-                    changed = True
+        for jump in jumps:
+            assert jump.target is not None
+            jump.arg = abs(jump.target.offset - jump.offset - jump.size)
+            size = 1 + CACHES.get(jump.name, 0) + _extensions(jump.arg)
+            if size > jump.size:
+                jump.size = size
+                changed = True
 
 
 def _choose_jumps(piece: Piece, number: int, order: dict[int, int]) -> None:
@@ -172,9 +177,11 @@ def _encode(stream: Iterable[Instruction]) -> bytes:
     for instruction in stream:
         name, arg = instruction.name, instruction.arg
         caches = CACHES.get(name, 0)
-        for shift in range(instruction.size - 1 - caches, 0, -1):
-            out += bytes((EXTENDED_ARG, (arg >> (8 * shift)) & 0xFF))
-        out += bytes((OPCODES[name], arg & 0xFF))
+        if instruction.size - caches > 1:
+            for shift in range(instruction.size - 1 - caches, 0, -1):
+                out += bytes((EXTENDED_ARG, (arg >> (8 * shift)) & 0xFF))
+        out.append(OPCODES[name])
+        out.append(arg & 0xFF)
         if caches:
             out += bytes(2 * caches)
     return bytes(out)
@@ -184,6 +191,8 @@ def _encode(stream: Iterable[Instruction]) -> bytes:
 
 
 def _varint(value: int, first: int = 0) -> bytes:
+    if value < 64:
+        return bytes((value | first,))
     groups = [value & 63]
     while value := value >> 6:
         groups.append(value & 63)

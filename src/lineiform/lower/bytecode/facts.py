@@ -265,9 +265,10 @@ class Facts:
         for op in block.ops:
             for operand in op.operands:
                 used.add(rep.get(operand, operand))
-            for target in op.edges():
+            for target in op.targets:
                 used.update([argument for _, argument in self.arguments(op, target)])
-            if op.handler is not None:
+            if op.handler is not None and op.handler.args:
+                used.update([argument for _, argument in self.arguments(op, op.handler)])
                 used.update([argument for _, argument in self.unwound(op)])
         mask = 0
         for value in used:

@@ -51,11 +51,15 @@ def _together(first: Instruction, second: Instruction) -> bool:
     )
 
 
+_SECOND = frozenset({"RETURN_VALUE", *(second for _, second in TARGET.pairs)})
+"""What can be the second of two that are joined."""
+
+
 def _join_neighbours(piece: Piece) -> None:
     out: list[Instruction] = []
     for instruction in piece.code:
         last = out[-1] if out else None
-        if last is None or not _together(last, instruction):
+        if last is None or instruction.name not in _SECOND or not _together(last, instruction):
             out.append(instruction)
         elif instruction.name == "RETURN_VALUE" and last.name == "LOAD_CONST" and TARGET.return_const:
             last.name = "RETURN_CONST"
