@@ -1,4 +1,5 @@
-"""A Forth whose words are closures: each takes the stack, a Python list, and changes it.
+"""A Forth whose words are closures: each takes the data stack and the return stack, Python lists, and changes them.
+A program is a closure too; it runs on stacks of its own.
 
 Run it: python examples/forth.py
 """
@@ -10,7 +11,8 @@ from timeit import repeat
 from typing import Any
 
 Stack = list[Any]
-Word = Callable[[Stack], Any]
+Word = Callable[[Stack, Stack], Any]
+Program = Callable[[], Stack]
 
 
 class ForthError(Exception):
@@ -18,7 +20,7 @@ class ForthError(Exception):
 
 
 def binary(operation: Callable[[Any, Any], Any]) -> Word:
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, returns: Stack) -> None:
         right = stack.pop()
         left = stack.pop()
         stack.append(operation(left, right))
@@ -27,54 +29,54 @@ def binary(operation: Callable[[Any, Any], Any]) -> Word:
 
 
 def literal(value: int) -> Word:
-    return lambda stack: stack.append(value)
+    return lambda stack, returns: stack.append(value)
 
 
 def sequence(words: list[Word]) -> Word:
     if len(words) == 1:
         return words[0]
 
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, returns: Stack) -> None:
         for word in words:
-            word(stack)
+            word(stack, returns)
 
     return run
 
 
 def if_else(yes: Word, no: Word) -> Word:
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, returns: Stack) -> None:
         if stack.pop():
-            yes(stack)
+            yes(stack, returns)
         else:
-            no(stack)
+            no(stack, returns)
 
     return run
 
 
 def begin_while(test: Word, body: Word) -> Word:
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, returns: Stack) -> None:
         while True:
-            test(stack)
+            test(stack, returns)
             if not stack.pop():
                 break
-            body(stack)
+            body(stack, returns)
 
     return run
 
 
-def do_loop(body: Word, indices: list[int]) -> Word:
-    def run(stack: Stack) -> None:
+def do_loop(body: Word) -> Word:
+    def run(stack: Stack, returns: Stack) -> None:
         start = stack.pop()
         limit = stack.pop()
         for index in range(start, limit):
-            indices.append(index)
-            body(stack)
-            indices.pop()
+            returns.append(index)
+            body(stack, returns)
+            returns.pop()
 
     return run
 
 
-def swap(stack: Stack) -> None:
+def swap(stack: Stack, returns: Stack) -> None:
     stack[-1], stack[-2] = stack[-2], stack[-1]
 
 
@@ -82,8 +84,6 @@ class Forth:
     """A dictionary of words and a compiler that adds to it."""
 
     def __init__(self) -> None:
-        self.stack: Stack = []
-        self.indices: list[int] = []
         self.output: list[str] = []
         self.words: dict[str, Word] = {
             "+": binary(lambda left, right: left + right),
@@ -94,22 +94,32 @@ class Forth:
             "=": binary(lambda left, right: left == right),
             "<": binary(lambda left, right: left < right),
             ">": binary(lambda left, right: left > right),
-            "dup": lambda stack: stack.append(stack[-1]),
-            "drop": lambda stack: stack.pop(),
+            "dup": lambda stack, returns: stack.append(stack[-1]),
+            "drop": lambda stack, returns: stack.pop(),
             "swap": swap,
-            "over": lambda stack: stack.append(stack[-2]),
-            "rot": lambda stack: stack.append(stack.pop(-3)),
-            "i": lambda stack: stack.append(self.indices[-1]),
-            ".": lambda stack: self.output.append(str(stack.pop())),
+            "over": lambda stack, returns: stack.append(stack[-2]),
+            "rot": lambda stack, returns: stack.append(stack.pop(-3)),
+            "i": lambda stack, returns: stack.append(returns[-1]),
+            ".": lambda stack, returns: self.output.append(str(stack.pop())),
         }
 
-    def run(self, source: str) -> Stack:
-        """Compile and run a program; returns the stack. Raises ForthError."""
+    def compile(self, source: str) -> Program:
+        """A program; its result is the data stack. Raises ForthError."""
         word, end = self.block(iter(source.lower().split()))
         if end:
             raise ForthError(f"unexpected {end!r}")
-        word(self.stack)
-        return self.stack
+
+        def run() -> Stack:
+            stack: Stack = []
+            returns: Stack = []
+            word(stack, returns)
+            return stack
+
+        return run
+
+    def run(self, source: str) -> Stack:
+        """Compile and run a program. Raises ForthError."""
+        return self.compile(source)()
 
     def block(self, tokens: Iterator[str], *ends: str, recurse: Word | None = None) -> tuple[Word, str]:
         """Compile up to one of `ends`; returns the word and the end that was found."""
@@ -132,7 +142,7 @@ class Forth:
         return sequence(words), ""
 
     def define(self, name: str, tokens: Iterator[str]) -> None:
-        word, _ = self.block(tokens, ";", recurse=lambda stack: word(stack))
+        word, _ = self.block(tokens, ";", recurse=lambda stack, returns: word(stack, returns))
         self.words[name] = word
 
     def compile_if(self, tokens: Iterator[str], recurse: Word | None) -> Word:
@@ -145,7 +155,7 @@ class Forth:
         return begin_while(test, self.block(tokens, "repeat", recurse=recurse)[0])
 
     def compile_do(self, tokens: Iterator[str], recurse: Word | None) -> Word:
-        return do_loop(self.block(tokens, "loop", recurse=recurse)[0], self.indices)
+        return do_loop(self.block(tokens, "loop", recurse=recurse)[0])
 
     @staticmethod
     def number(token: str) -> int:
@@ -163,36 +173,24 @@ PROGRAM = """
 : halve-or-triple dup 2 mod if 3 * 1 + else 2 / then ;
 : collatz 0 swap begin dup 1 > while halve-or-triple swap 1 + swap repeat drop ;
 : fib dup 2 < if else dup 1 - recurse swap 2 - recurse + then ;
-: work 50 squares 27 collatz 10 fib + + ;
 """
-
-
-def load(program: str) -> dict[str, Word]:
-    """The words of a fresh Forth that has run a program."""
-    forth = Forth()
-    forth.run(program)
-    return forth.words
+MAIN = "50 squares 27 collatz 10 fib + +"
 
 
 def main() -> None:
     import lineiform
 
-    def result_of(word: Word) -> Stack:
-        stack: Stack = []
-        word(stack)
-        return stack
+    def seconds(program: Program) -> float:
+        return min(repeat(program, number=20, repeat=5))
 
-    def seconds(word: Word) -> float:
-        return min(repeat(lambda: word([]), number=20, repeat=5))
-
-    work = load(PROGRAM)["work"]
-    expected, slow = result_of(work), seconds(work)
+    program = Forth().compile(PROGRAM + MAIN)
+    expected, slow = program(), seconds(program)
     jit = lineiform.Lineiform()
-    fast = jit.speedup(work, eager=True)
-    frozen = jit.speedup(jit.freeze(load(PROGRAM)["work"]), eager=True)
-    for name, word in (("speedup", fast), ("speedup of a frozen word", frozen)):
-        assert result_of(word) == expected
-        print(f"{name}: {slow / seconds(word):.1f} times faster")
+    fast = jit.speedup(program, eager=True)
+    frozen = jit.speedup(jit.freeze(Forth().compile(PROGRAM + MAIN)), eager=True)
+    for name, other in (("speedup", fast), ("speedup of a frozen program", frozen)):
+        assert other() == expected
+        print(f"{name}: {slow / seconds(other):.1f} times faster")
 
 
 if __name__ == "__main__":

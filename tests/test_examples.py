@@ -158,12 +158,24 @@ def test_forth_redefinition_keeps_words_compiled_before() -> None:
 
 @pytest.mark.parametrize("name", ["square", "squares", "halve-or-triple", "collatz", "fib"])
 def test_forth_sped_up(name: str, speedup: Any) -> None:
-    original = forth.load(forth.PROGRAM)[name]
-    fast = speedup(forth.load(forth.PROGRAM)[name])
+    def word() -> Any:
+        machine = forth.Forth()
+        machine.run(forth.PROGRAM)
+        return machine.words[name]
+
+    original, fast = word(), speedup(word())
     for before in ([], [1], [7], [3, 9], ["x"], [2.5]):
         expected, found = list(before), list(before)
-        assert outcome(fast, found) == outcome(original, expected)
+        assert outcome(fast, found, []) == outcome(original, expected, [])
         assert found == expected, "an exception must leave the same stack behind"
+
+
+@pytest.mark.parametrize("text", [forth.MAIN, "5 fib 7 collatz", "+", "1 0 /", "3 squares 4 squares -"])
+def test_forth_program_sped_up(text: str, speedup: Any) -> None:
+    def program() -> Any:
+        return forth.Forth().compile(forth.PROGRAM + text)
+
+    assert outcome(speedup(program())) == outcome(program())
 
 
 # --- scheme ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The Forth example: a word with a counted loop, a conditional loop and a recursion.
+"""The Forth example: a program with a counted loop, a conditional loop and a recursion.
 
 The residual keeps the guest's stack in local variables, the guarded one keeps every push and pop, as must
 whoever cannot rule out that somebody looks at the stack in between.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from examples.forth import PROGRAM, Forth
+from examples.forth import MAIN, PROGRAM, Forth
 
 from benchmarks.workload import EXAMPLE, Case, Workload
 
@@ -17,7 +17,7 @@ def _fib(n: Any) -> Any:
     return n if n < 2 else _fib(n - 1) + _fib(n - 2)
 
 
-def residual(stack: list[Any]) -> None:
+def residual() -> list[Any]:
     total = 0
     for index in range(0, 50):
         total = total + index * index
@@ -28,7 +28,7 @@ def residual(stack: list[Any]) -> None:
         else:
             number = number // 2
         steps = steps + 1
-    stack.append(total + (steps + _fib(10)))
+    return [total + (steps + _fib(10))]
 
 
 def _fib_on_stack(stack: list[Any]) -> None:
@@ -56,8 +56,10 @@ def _fib_on_stack(stack: list[Any]) -> None:
     stack.append(left + right)
 
 
-def make_guarded(indices: list[int]) -> Any:
-    def guarded(stack: list[Any]) -> None:
+def make_guarded() -> Any:
+    def guarded() -> list[Any]:
+        stack: list[Any] = []
+        returns: list[Any] = []
         stack.append(50)
         stack.append(0)
         stack[-1], stack[-2] = stack[-2], stack[-1]
@@ -65,8 +67,8 @@ def make_guarded(indices: list[int]) -> Any:
         start = stack.pop()
         limit = stack.pop()
         for index in range(start, limit):
-            indices.append(index)
-            stack.append(indices[-1])
+            returns.append(index)
+            stack.append(returns[-1])
             stack.append(stack[-1])
             right = stack.pop()
             left = stack.pop()
@@ -74,7 +76,7 @@ def make_guarded(indices: list[int]) -> Any:
             right = stack.pop()
             left = stack.pop()
             stack.append(left + right)
-            indices.pop()
+            returns.pop()
         stack.append(27)
         stack.append(0)
         stack[-1], stack[-2] = stack[-2], stack[-1]
@@ -120,20 +122,18 @@ def make_guarded(indices: list[int]) -> Any:
         right = stack.pop()
         left = stack.pop()
         stack.append(left + right)
+        return stack
 
     return guarded
 
 
 def build() -> Case:
-    machine = Forth()
-    machine.run(PROGRAM)
+    program = Forth().compile(PROGRAM + MAIN)
 
     def drive(call: Any) -> list[Any]:
-        stack: list[Any] = []
-        call(stack)
-        return stack
+        return call()  # type: ignore[no-any-return]
 
-    return Case(machine.words["work"], drive, 1, residual, make_guarded(machine.indices))
+    return Case(program, drive, 1, residual, make_guarded())
 
 
 WORKLOAD = Workload("forth", EXAMPLE, "run", build)

@@ -30,6 +30,7 @@ from lineiform.specialize.source import Source, source_of
 from lineiform.specialize.specializer import Specializer
 from lineiform.specialize.state import describe
 from lineiform.specialize.units import UnitAssumptions
+from lineiform.specialize.variants import Variant, VariantActivation, Variants, enter
 from lineiform.specialize.virtual import Decisions, Restart
 from lineiform.tiers.unit import Options, Unit
 
@@ -76,6 +77,7 @@ def _specialized(target: Any, options: Options, phases: Phases) -> _Compiler:
         compiler = _Compiler(callee, parts, source, options, assumptions)
         compiler.rules.check = phases.check
         compiler.rules.decisions = decisions
+        compiler.use_variants()
         try:
             compiler.specialize(target, checks)
             break
@@ -165,6 +167,69 @@ class _Compiler:
         if raw.is_immutable_type(pin.value):
             self.writer.known.types[given] = pin.value
         return given
+
+    def use_variants(self) -> None:
+        """Let calls hand over items of lists: see ``specialize.variants``."""
+        self.rules.variants = Variants(self._compile_variant)
+
+    def _compile_variant(self, variant: Variant, decisions: Decisions) -> None:
+        parts = raw.function_parts(variant.function)
+        callee = Callee(variant.function, variant.before)
+        compiler = _Compiler(callee, parts, source_of(parts.code), self.options, self.assumptions)
+        compiler.rules.check = check = self.rules.check
+        compiler.rules.decisions, compiler.rules.variants = decisions, self.rules.variants
+        compiler.rules.own_stores = self.rules.own_stores
+        compiler.writer.called = True  # it runs in the middle of an evaluation
+        compiler.rules.root_cell = compiler.root_cell
+        compiler.walk_variant(variant)
+        compiler.optimize(check)
+        lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=check)
+        variant.cell.cell_contents = compiler.make(lowered, (), None)
+        variant.written = compiler.function
+
+    def walk_variant(self, variant: Variant) -> None:
+        """Walk a function whose parameters are partly items of lists."""
+        source, function, writer, code = self.source.function, self.function, self.writer, self.parts.code
+        function.code = code
+        function.scopes[0] = function.scopes[0]._replace(code=code)
+        entry = Block()
+        writer.open(entry)
+        root = VariantActivation(writer, self.rules, self.source, 0)
+        root.variant = variant
+        params = self.source.order[0].params
+        first = len(variant.before)
+        plain = [number for number, takes in enumerate(variant.takes) if takes is None]
+        places = {first + number: place for place, number in enumerate(plain)}
+        for number in plain:
+            function.variables.append(source.variables[first + number])
+        given: dict[int, list[Value]] = {}
+        arguments: dict[int, Any] = {}
+        for number in plain:
+            arguments[first + number] = entry.add_param("obj", places[first + number])
+            if first + number not in self.source.rebound:
+                root.lasting.add(arguments[first + number])
+        for number, takes in enumerate(variant.takes):
+            for _ in takes or ():
+                function.variables.append(Variable(".item", "hidden"))
+                given.setdefault(number, []).append(entry.add_param("obj", len(function.variables) - 1))
+        function.signature = Signature(len(function.variables))
+        for number, variable in enumerate(source.variables):
+            if number not in places:
+                places[number] = len(function.variables)
+                kind = "local" if variable.kind == "local" and number >= len(params) else "hidden"
+                name = variable.name if kind == "local" else f".{variable.name}"
+                function.variables.append(Variable(name, kind) if variable.kind in ("local", "free") else variable)
+        root.function, root.parts, root.slots = self.callee.function, self.parts, places
+        root.before = tuple(map(id, variant.before))
+        for number, value in enumerate(variant.before):
+            arguments[number] = writer.constant(value)
+        for number, takes in enumerate(variant.takes):
+            if takes is not None:
+                made = enter(root, variant, number, first + number, given.get(number, []))
+                root.lists.append(made)
+                arguments[first + number] = made
+        self.rules.report.start(code.co_qualname, _position(code))
+        root.run([arguments[number] for number in range(len(params))])
 
     def _check_at_entry(self, target: Any, checks: tuple[Assumption, ...], entry: Block) -> None:
         """Look whether calling ``target`` still comes to this function; otherwise call it as it is."""
@@ -273,28 +338,34 @@ class _Compiler:
         blocks.append(failed)
         return after
 
-    def unit(self, lowered: Lowered, phases: Phases) -> Unit:
-        """The function object and all that is known about it."""
+    def make(self, lowered: Lowered, defaults: tuple[Any, ...], kwdefaults: Any) -> Any:
+        """The function object."""
         parts, function = self.parts, self.function
-        count = function.signature.argcount
-        defaults = parts.defaults[-count:] if count and parts.defaults else ()
         closure = tuple(
             types.CellType(cell.value) if isinstance(cell, Captured) else cell for cell in lowered.cells
         )
         made = types.FunctionType(
             lowered.code, parts.globals, parts.code.co_name, defaults or None, closure or None
         )
-        made.__kwdefaults__ = parts.kwdefaults  # the same dict: what is written into it is seen
-        self.root_cell.cell_contents = made
+        made.__kwdefaults__ = kwdefaults
         namespaces = [self.assumptions.namespace_of(scope.code, parts.globals) for scope in function.scopes]
         self.repairer.complete(lowered.code, function.scopes, lowered.scopes, namespaces)
+        return made
+
+    def unit(self, lowered: Lowered, phases: Phases) -> Unit:
+        """The function object and all that is known about it."""
+        parts, function = self.parts, self.function
+        count = function.signature.argcount
+        defaults = parts.defaults[-count:] if count and parts.defaults else ()
+        # The same dict of keyword defaults: what is written into it is seen.
+        made = self.root_cell.cell_contents = self.make(lowered, defaults, parts.kwdefaults)
         phases.done("install")
         report, lifted = self.rules.report.as_dict(), self.source.function
         report.update(
             phases=phases.seconds,
             code_bytes=len(lowered.code.co_code),
             tier="bytecode",
-            ir={"lifted": lambda: _print(lifted), "optimized": lambda: _print(function)},
+            ir={"lifted": lambda: _print(lifted), "optimized": lambda: "\n".join(map(_print, [function, *self.rules.variants.written()]))},
             graph=lambda path: _draw(function, path),
             bytecode=lambda: _disassemble(lowered.code),
         )

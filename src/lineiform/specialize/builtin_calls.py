@@ -69,6 +69,11 @@ class BuiltinCalls(Inlining):
                 self.assume(activation, op.operands[0])
                 self._constant(activation, op, result[0])
                 return True
+        if callee is range:
+            self.assume(activation, op.operands[0])
+            self._plain(activation, op)
+            self.writer.known.types[activation.environment[op.results[0]]] = range  # type: ignore[index]
+            return True
         return self._operator_call(activation, op, callee, len(arguments))
 
     def _fold_isinstance(self, activation: Activation, op: Op, arguments: Sequence[Any]) -> bool:

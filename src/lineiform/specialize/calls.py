@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineiform.ir.function import Op, Value
-from lineiform.specialize import generators
+from lineiform.specialize import generators, variants
 from lineiform.specialize.builtin_calls import BuiltinCalls, is_builtin
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation
@@ -74,6 +74,8 @@ class Calls(BuiltinCalls):
             self._residual(activation, op, "opaque-callee")
             return
         if reason == "recursive":
+            if variants.call(self, activation, op, target):
+                return
             self._call_self(activation, op, target, [activation.materialise(source) for source in sources], names)
             return
         written = [activation.argument(source) for source in sources]

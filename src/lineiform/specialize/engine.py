@@ -647,7 +647,7 @@ class Activation:
             virtual.leave(self)
             self.leave_function()
             if self.parent is None:
-                writer.op("ret", [value])
+                writer.op("ret", [self.result(value)])
             else:
                 self.returns.append((writer.block, value))
                 self.return_heaps.append(writer.heap)
@@ -696,6 +696,10 @@ class Activation:
         instance = self._instance(body.block, args, live, False)
         target = self.arrive(instance, args, live, 0)
         self.writer.op("br", (), [target])
+
+    def result(self, value: Value) -> Value:
+        """What the written function returns where the root returns ``value``."""
+        return value
 
     def leave_function(self) -> None:
         """Release the variables of an inlined function."""

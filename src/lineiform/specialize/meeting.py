@@ -78,7 +78,7 @@ def merge_arrivals(activation: Activation, instance: Instance, looping: bool) ->
 
     def realise(way: int, made: VirtualList) -> None:
         if arrivals[way].supplied:
-            raise Restart(made.site)
+            raise made.give_up()
         arrivals[way] = _built_on_the_way(activation, instance, arrivals[way], made)
         heaps[way] = arrivals[way].heap
 
@@ -226,7 +226,7 @@ def come_back(activation: Activation, instance: Instance, target: Target) -> Non
     heap = writer.heap
     for made, contents in expected.items():
         if made not in heap or heap[made].shape != contents.shape:
-            raise Restart(made.site)
+            raise made.give_up()
         for index, home in enumerate(contents.homed):
             if heap[made].homed[index] and not home:
                 writer.op("py.kill", attributes={"var": made.home(index)})

@@ -17,6 +17,12 @@ from lineiform.specialize.values import (
     is_constant,
 )
 
+ITERATORS: dict[type, type] = {kind: type(iter(kind())) for kind in (str, bytes)} | {range: type(iter(range(0)))}
+"""Exact types of iterators over exact types that give items of one type."""
+
+SCALARS = 16
+"""Most numbers or characters over which a loop is unrolled: to know one saves less than to know a function."""
+
 LIVE_ITEMS = 16
 """Longest list whose items are checked one by one in an unrolled loop."""
 
@@ -84,12 +90,16 @@ class Sequences(Reads):
                 self._set(activation, op, KnownIterator(items, 0, live))
                 self.report.loop(self._place(activation, op.position), len(items))
                 return
+        kind = self.writer.known.type_of(activation.environment[op.operands[0]])
         self._plain(activation, op)
+        if kind in ITERATORS:
+            self.writer.known.types[activation.environment[op.results[0]]] = ITERATORS[kind]  # type: ignore[index]
 
     def _items(self, base: Any) -> tuple[Any, ...] | None:
         kind = type(base)
         if kind in ITERABLES:
-            if len(base) > self.options.budget.unroll_iterations:
+            most = self.options.budget.unroll_iterations
+            if len(base) > (most if kind is tuple else min(most, SCALARS)):
                 return None
             return tuple(base)
         if kind is list and self.options.is_frozen(base):

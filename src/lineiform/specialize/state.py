@@ -45,6 +45,7 @@ class State:
         self.assumptions = assumptions
         self.report = Report()
         self.decisions = Decisions()  # of earlier walks of the same function
+        self.variants: Any = None  # of the unit: see ``variants``
         self.pure: dict[Any, object] = {}
         self.checks: dict[Value, Any] = {}
         self.inlined_size = 0

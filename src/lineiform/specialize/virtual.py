@@ -61,12 +61,19 @@ class Decisions:
         self.nothing = len(self.taken) >= RESTARTS
 
 
+class Escapes(Exception):
+    """A list of a caller is needed itself, where only its items are known (see ``variants``)."""
+
+
 class VirtualList(Deferred):
-    """A list that is not built.  ``site``: the op that makes it; ``owner``: the activation that does."""
+    """A list that is not built.  ``site``: the op that makes it; ``owner``: the activation that does.
+
+    Without a site it is the list of a caller, of which only the topmost items are known.
+    """
 
     __slots__ = ("site", "owner", "homes")
 
-    def __init__(self, site: Op, owner: Activation) -> None:
+    def __init__(self, site: Op | None, owner: Activation) -> None:
         self.site = site
         self.owner = owner
         self.homes: list[int] = []
@@ -74,6 +81,19 @@ class VirtualList(Deferred):
     def build(self, activation: Activation) -> Value:
         """The list itself, built here unless it was before."""
         return make_real(activation, self)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its items are known."""
+        return self.site is not None
+
+    def deeper(self, count: int) -> None:
+        """So many more items of a caller's list are needed."""
+        raise AssertionError("a list that is known has no more items")
+
+    def give_up(self) -> Exception:
+        """What is raised when it cannot stay virtual and it is too late to build it."""
+        return Escapes() if self.site is None else Restart(self.site)
 
     def home(self, index: int) -> int:
         """The hidden variable in which an item lives."""
@@ -181,9 +201,11 @@ def make_real(activation: Activation, made: VirtualList) -> Value:
     writer = activation.writer
     contents = writer.heap.get(made)
     if contents is None:
-        raise Restart(made.site)
+        raise made.give_up()
     if contents.real is not None:
         return contents.real
+    if not made.is_whole:
+        raise Escapes
     built: Value = writer.op("py.build_list", list(contents.items)).results[0]
     writer.known.types[built] = list
     writer.heap = {**writer.heap, made: Contents(real=built)}
@@ -219,9 +241,9 @@ def let_go(activation: Activation, variable: int, value: VirtualList) -> None:
     contents = activation.writer.heap[value]
     held = contents.held - {(activation, variable)}
     set_contents(activation, value, contents._replace(held=held))
-    if not held:
+    if not held and value.is_whole:
         if _is_used_later(activation, value):
-            raise Restart(value.site)
+            raise value.give_up()
         die(activation, value)
 
 
@@ -254,7 +276,7 @@ def leave(activation: Activation) -> None:
         variable: made
         for made, contents in heap.items()
         for holder, variable in contents.held
-        if holder is activation and contents.real is None
+        if holder is activation and contents.real is None and made.is_whole
     }
     if activation.parent is None:
         if not any(any(heap[made].homed) for made in mine.values()):
@@ -324,6 +346,18 @@ def put(activation: Activation, value: VirtualList, index: int, item: Value) -> 
         activation.writer.op("py.bind", [item], attributes={"var": value.home(index)})
     elif was:
         activation.writer.op("py.kill", attributes={"var": value.home(index)})
+
+
+def take(activation: Activation, value: VirtualList, count: int) -> list[Value]:
+    """Take the last items away; they live on as values."""
+    contents = activation.writer.heap[value]
+    first = len(contents.items) - count
+    for index in range(first, len(contents.items)):
+        if contents.homed[index]:
+            activation.writer.op("py.kill", attributes={"var": value.home(index)})
+    left = contents._replace(items=contents.items[:first], homed=contents.homed[:first])
+    set_contents(activation, value, left)
+    return list(contents.items[first:])
 
 
 def pop(activation: Activation, value: VirtualList, index: int) -> Value:

@@ -79,6 +79,10 @@ def _place(activation: Activation, value: VirtualList, index: int | None) -> int
     contents = contents_of(activation, value)
     assert contents is not None
     count = len(contents.items)
+    if not value.is_whole and (index is None or index >= 0):
+        return None
+    if not value.is_whole and index is not None and index < -count:
+        value.deeper(-index - count)
     if index is None or not -count <= index < count:
         return None
     return index % count
@@ -113,6 +117,8 @@ def _store_subscr(activation: Activation, op: Op, value: VirtualList) -> bool:
 
 def _truth(activation: Activation, op: Op, value: VirtualList) -> bool:
     known = bool(activation.writer.heap[value].items)
+    if not known and not value.is_whole:
+        value.deeper(1)
     activation.environment[op.results[0]] = activation.writer.boolean(known)
     return True
 
@@ -123,7 +129,7 @@ def _not_needed(activation: Activation, op: Op, value: VirtualList) -> bool:
 
 def _unpack(activation: Activation, op: Op, value: VirtualList) -> bool:
     items = activation.writer.heap[value].items
-    if len(items) != op.attributes["count"]:
+    if not value.is_whole or len(items) != op.attributes["count"]:
         return False
     activation.environment.update(zip(op.results, items))
     return True
