@@ -23,7 +23,7 @@ ITERATORS: dict[type, type] = {kind: type(iter(kind())) for kind in (str, bytes)
 SCALARS = 16
 """Most numbers or characters over which a loop is unrolled: to know one saves less than to know a function."""
 
-LIVE_ITEMS = 16
+LIVE_ITEMS = 64
 """Longest list whose items are checked one by one in an unrolled loop."""
 
 
