@@ -601,14 +601,14 @@ class Activation:
     def _resume_generic(self, out: Block) -> None:
         """Go on in generic mode at the end of ``out``, with the current op once more; nothing is virtual there."""
         assert self.instance is not None
-        heap, environment, bound = self.writer.heap, self.environment, self.bound
+        heap, environment, bound, called = self.writer.heap, self.environment, self.bound, self.writer.called
         self.environment, self.bound = dict(environment), dict(bound)
         virtual.make_all_real(self)
         virtual.resolve(self)
         generic = Instance(self.instance.block, (), True, None)
         everything = self._without_abstractions(self.environment)
         self._push(Resume(generic, self.index, everything, out, self.writer.heap))
-        self.writer.heap, self.environment, self.bound = heap, environment, bound
+        self.writer.heap, self.environment, self.bound, self.writer.called = heap, environment, bound, called
 
     def missing(self) -> Target:
         """Where a check goes whose load raises: what it looks at is gone; on in generic mode, as ``check``."""
