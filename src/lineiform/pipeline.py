@@ -365,7 +365,10 @@ class _Compiler:
             phases=phases.seconds,
             code_bytes=len(lowered.code.co_code),
             tier="bytecode",
-            ir={"lifted": lambda: _print(lifted), "optimized": lambda: "\n".join(map(_print, [function, *self.rules.variants.written()]))},
+            ir={
+                "lifted": lambda: _print(lifted),
+                "optimized": lambda: "\n".join(map(_print, [function, *self.rules.variants.written()])),
+            },
             graph=lambda path: _draw(function, path),
             bytecode=lambda: _disassemble(lowered.code),
         )
