@@ -91,6 +91,61 @@ def call_with_argument(function: Callable[[Any], Any]) -> None:
         function(value)
 
 
+# --- pinned arguments -----------------------------------------------------------------------------
+
+
+def interpret(program: tuple[tuple[str, int], ...], value: int) -> int:
+    """An interpreter that knows nothing of closures: a loop over instructions."""
+    for op, operand in program:
+        if op == "add":
+            value += operand
+        elif op == "subtract":
+            value -= operand
+        elif op == "multiply":
+            value *= operand
+        elif op == "negate":
+            value = -value
+        elif op == "least":
+            value = value if value < operand else operand
+        else:
+            raise ValueError(op)
+    return value
+
+
+PROGRAM = (("add", 3), ("multiply", 2), ("subtract", 1), ("negate", 0), ("least", 50), ("add", 60)) * 4
+PINNED_VALUES = 16
+
+
+def pinned_arguments(effort: Effort) -> list[Any]:
+    """An interpreter with its program pinned, and what choosing among variants costs."""
+    lineiform = variants.load_lineiform()
+    jit = lineiform.Lineiform(budget=lineiform.Budget(measured_calls=0))
+    fast = jit.speedup(jit.specialize(interpret, PROGRAM), eager=True)
+    if any(fast(PROGRAM, value) != interpret(PROGRAM, value) for value in range(-99, 99)):
+        raise AssertionError("WRONG: the pinned program gives something else")
+    tasks = {"plain": interpret, "pinned": fast, "generic": jit.speedup(interpret, eager=True)}
+    ns = nanoseconds(call_with_program, tasks, effort)
+    text = f"of the original, {ns['plain']:.0f} ns; compiled without the pin {ns['generic'] / ns['plain']:.2f}"
+    lines = [("a program of 24 instructions", f"{ns['pinned'] / ns['plain']:.2f}", text)]
+    chosen = jit.specialize(identity, 0)
+    for value in range(1, PINNED_VALUES):
+        jit.specialize(identity, value)
+    jit.speedup(chosen, eager=True)
+    ns = nanoseconds(call_pinned, {"plain": identity, "chosen": chosen}, effort)
+    text = f"more than the plain call, {ns['plain']:.1f} ns; {PINNED_VALUES} values of one argument"
+    return [*lines, ("choosing a variant", f"{ns['chosen'] - ns['plain']:.0f} ns", text)]
+
+
+def call_with_program(function: Callable[..., Any]) -> None:
+    for value in range(CALLS):
+        function(PROGRAM, value)
+
+
+def call_pinned(function: Callable[[Any], Any]) -> None:
+    for value in range(CALLS):
+        function(value & (PINNED_VALUES - 1))
+
+
 # --- compiling ------------------------------------------------------------------------------------
 
 
@@ -266,6 +321,7 @@ def dropped_closures(effort: Effort) -> list[Any]:
 
 PROBES: dict[str, Callable[[Effort], list[Any]]] = {
     "entry of a tiny function": entry_price,
+    "pinned arguments": pinned_arguments,
     f"compiling {TREE_SIZE} closures": compile_time,
     f"{RULES} rules of one shape": shared_shape,
     f"{DROPPED} closures dropped": dropped_closures,

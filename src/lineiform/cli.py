@@ -21,13 +21,21 @@ from .tiers.entry import is_entry
 
 #: Exit code of a script that was interrupted, as shells know it: 128 and the number of SIGINT.
 INTERRUPTED = 130
+#: Exit code when nobody reads the output any more: 128 and the number of SIGPIPE.
+BROKEN_PIPE = 141
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
+    try:
+        code = command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does: nothing is left to be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,6 +163,7 @@ def _explain(options: argparse.Namespace) -> int:
     code, names = _run_script(options.script, [])
     sys.stdout.flush()
     if code:
+        print(f"lineiform: {options.script} ended with exit code {code}; nothing is explained", file=sys.stderr)
         return code
     wanted = options.function
     reports = [jit.explain(tier.entry) for jit in instances() if jit.wait(10) for tier in jit.tiers()

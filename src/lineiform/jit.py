@@ -7,6 +7,7 @@ that happens later, and on `observe` for the log.  Never executes the callables 
 from __future__ import annotations
 
 import os
+import sys
 from types import MethodType
 from weakref import WeakSet, ref
 
@@ -18,7 +19,7 @@ from .tiers.dispatch import Dispatch, OfType, pinned_parameters
 from .tiers.entry import is_entry, original_of, tier_of
 from .tiers.service import CompileService
 from .tiers.targets import platform_reason, target_reason
-from .tiers.tier import INSTALLED, MEASURING, SUSPECT, SUSPENDED, Tier, describe, start
+from .tiers.tier import INSTALLED, MEASURING, SUSPECT, SUSPENDED, Tier, describe, position_of, start
 from .tiers.unit import Pin
 
 TYPE_CHECKING = False
@@ -90,7 +91,15 @@ class Lineiform:
             threshold=threshold, background=background, backend=self.backend, seed=self.seed,
             verify=_flag("LINEIFORM_VERIFY"), budget=self.budget, events=self.events, frozen=self._frozen,
             exact=self.exact)
+        if self.events.is_written:
+            self._write_options()
         _instances.add(self)
+
+    def _write_options(self) -> None:
+        """What is needed to run a program again as it ran."""
+        self.events.add("start", "Lineiform", python=sys.version.split()[0], threshold=self.threshold,
+                        background=self.background, backend=self.backend, exact=self.exact, seed=self.seed or 0,
+                        **{f"budget_{name}": str(limit) for name, limit in self.budget.as_dict().items()})
 
     # -- speedup -------------------------------------------------------------------------------------------
 
@@ -121,7 +130,7 @@ class Lineiform:
     def _hand_back(self, f: F, reason: str, strict: bool) -> F:
         self.events.add("pass-through", describe(f), reason=reason)
         if strict:
-            raise NotCompiled(reason, describe(f))
+            raise NotCompiled(reason, describe(f), position=position_of(f))
         return f
 
     def _entry_for(self, f: Any) -> Any:
@@ -199,7 +208,9 @@ class Lineiform:
         pins = {name: Pin(pin.type if type(pin) is OfType else pin, is_type=type(pin) is OfType,
                           function=place.function) for name, place, pin in pinned}
         variant = start(self._service, original, pins)
+        tier_of(variant).chooser = ref(tier)
         dispatch.add(values, variant)
+        tier.dispatch_to(dispatch)
         self.events.add("dispatch", tier.label, pinned=", ".join(pins))
 
     # -- looking at it -------------------------------------------------------------------------------------

@@ -101,3 +101,21 @@ def test_demo():
 def test_wrong_command_lines(arguments):
     done = lineiform(*arguments)
     assert done.returncode == 2 and "usage: lineiform" in done.stderr
+
+
+def test_nobody_reads_the_output(tmp_path):
+    path = tmp_path / "silent.py"
+    path.write_text("import lineiform\nfast = lineiform.speedup(lambda: 1)")
+    running = subprocess.Popen([sys.executable, "-m", "lineiform.cli", "explain", str(path)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    running.stdout.close()
+    errors = running.stderr.read()
+    running.stderr.close()
+    assert running.wait(60) == 141 and "Traceback" not in errors
+
+
+def test_a_script_that_fails_is_not_explained(tmp_path):
+    path = tmp_path / "leaves.py"
+    path.write_text("raise SystemExit(4)")
+    done = lineiform("explain", str(path))
+    assert done.returncode == 4 and "nothing is explained" in done.stderr

@@ -59,12 +59,13 @@ def test_environment_variables_override(monkeypatch, tmp_path):
     f = lambda: 1  # noqa: E731
     assert jit.speedup(f) is f
     rows = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [row["kind"] for row in rows] == ["pass-through"] and rows[0]["reason"] == "backend-off"
+    assert [row["kind"] for row in rows] == ["start", "pass-through"] and rows[1]["reason"] == "backend-off"
+    assert rows[0]["seed"] == jit.seed and rows[0]["backend"] == "off" and rows[0]["threshold"] == jit.threshold
 
 
 def test_the_log_goes_to_stderr():
     done = run("import lineiform; lineiform.speedup(lambda: 1)", LINEIFORM_LOG="stderr")
-    assert json.loads(done.stderr)["kind"] == "speedup"
+    assert [json.loads(line)["kind"] for line in done.stderr.splitlines()] == ["start", "speedup"]
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
@@ -474,3 +475,37 @@ def test_stats_are_plain():
 def test_wait_takes_seconds(timeout):
     with pytest.raises(ValueError, match="timeout"):
         lineiform.wait(timeout)
+
+
+# -- edges of options, strict and freeze ---------------------------------------------------------------------
+
+def test_a_threshold_beyond_all_counting():
+    jit = Lineiform(threshold=10**30)
+    assert jit.speedup(lambda x: x)(5) == 5
+
+
+def test_strict_says_where_the_callable_is_that_is_handed_back():
+    def numbers():
+        yield 1
+
+    with pytest.raises(NotCompiled) as caught:
+        Lineiform().speedup(numbers, strict=True)
+    line = numbers.__code__.co_firstlineno
+    assert caught.value.position == f"{__file__}:{line} in {numbers.__qualname__}" and caught.value.hint
+    with pytest.raises(NotCompiled) as caught:
+        Lineiform().speedup(len, strict=True)
+    assert caught.value.position is None
+
+
+def test_a_change_of_something_frozen_is_told_without_its_repr():
+    class Thing:
+        def __call__(self):
+            return 1
+
+        def __repr__(self):
+            raise AssertionError("printed")
+
+    jit = Lineiform()
+    fast = jit.speedup(jit.freeze(Thing()))
+    with pytest.raises(FrozenError, match="'attribute' of Thing: "):
+        fast.attribute = 1

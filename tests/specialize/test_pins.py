@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from lineiform import ANY, OfType
+from lineiform import ANY, Lineiform, OfType
+from lineiform.tiers import dispatch, tier
 from tests.specialize.support import World, jit_of, outcome
 
 INT, STR = "int", "str"
@@ -294,3 +295,49 @@ def test_a_rebound_helper_is_seen():
     assert fast("inc", 1) == 2
     world.helper = lambda x: x * 10
     assert fast("inc", 1) == 10
+
+
+# -- never slower --------------------------------------------------------------------------------------------
+
+def measured(function, *pins):
+    """A specialised callable that is called until its first variant has been measured."""
+    jit = Lineiform(background=False, threshold=0)
+    fast = jit.specialize(function, *pins)
+    for _ in range(5000):
+        fast(*pins)
+        if jit.explain(fast).variants[0].state in ("installed", "original"):
+            break
+    return jit, fast
+
+
+def test_choosing_a_variant_that_saves_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(tier, "price_ns", lambda: 1e12)
+    jit, fast = measured(lambda tag: tag, 5)
+    variant = jit.explain(fast).variants[0]
+    assert variant.reason == "slower-than-original" and "choosing the variant" in str(variant)
+    hits = jit.explain(fast).to_dict()["hits"]
+    assert fast(5) == 5 and fast(6) == 6 and jit.explain(fast).to_dict()["hits"] == hits
+    assert jit.specialize(fast, 6) is fast and fast(6) == 6
+    assert jit.explain(fast).to_dict()["hits"] == hits + 1
+
+
+def test_a_variant_that_saves_enough_stays(monkeypatch):
+    monkeypatch.setattr(tier, "price_ns", lambda: 0.0)
+
+    def run(program, x):
+        for op in program:
+            if op == "add":
+                x += 1
+            elif op == "double":
+                x += x
+            elif op == "negate":
+                x = -x
+        return x
+
+    program = ("negate", "double", "add") * 16
+    jit, fast = measured(lambda tag: run(tag, 3), program)
+    assert fast(program) == run(program, 3) and fast(program[:3]) == run(program[:3], 3)
+
+
+def test_the_price_of_choosing():
+    assert 0 <= dispatch.price_ns() < 1e6

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: kind of event -> what it says.
 KINDS: dict[str, str] = {
+    "start": "a log is written, and begins; its facts are the options that are in force, with the seed",
     "speedup": "an entry was made",
     "pass-through": "the callable was handed back as it is; `reason` says why",
     "freeze": "an object was promised not to change",
@@ -90,6 +91,11 @@ class EventLog:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         if self._target is not None:
             self._write(event)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether events go to a file or to stderr too."""
+        return self._target is not None
 
     def __iter__(self) -> Iterator[Event]:
         return iter(tuple(self._events))

@@ -212,7 +212,9 @@ class CompileService:
         """Raises FrozenError when `original` was promised not to change."""
         if self.frozen.is_frozen(original):
             self.events.add("change-of-frozen", type(original).__name__, attribute=name)
-            raise FrozenError(f"{name!r} of {original!r} is about to change, but it was frozen; "
+            from .tier import describe
+
+            raise FrozenError(f"{name!r} of {describe(original)} is about to change, but it was frozen; "
                               "freeze it after its last change")
 
     def report_error(self, subject: str, error: BaseException) -> None:

@@ -26,9 +26,9 @@ from weakref import ref
 
 from ..errors import NotCompiled
 from . import tracing
-from .dispatch import dispatching
-from .entry import Entry, find_on_type, make_entry, settle, unsettle
-from .measure import Measurement
+from .dispatch import dispatching, price_ns
+from .entry import Entry, find_on_type, make_entry, settle, tier_of, unsettle
+from .measure import TOLERANCE, Measurement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ STACK_ATTEMPTS = 3
 #: A unit that becomes suspect again so soon, in nanoseconds, waits longer before it is looked at.
 SOON_NS = 5_000_000
 LONGEST_WAIT = 1 << 12
+#: No threshold is higher: the number that is counted down has 64 bits.
+MOST_CALLS = 1 << 62
 #: Calls between two looks whether a tracer is gone.
 CALLS_WHILE_TRACED = 256
 
@@ -64,7 +66,7 @@ class Tier:
 
     __slots__ = ("jit", "original", "pins", "label", "counter", "state", "unit", "reason", "detail",
                  "position", "changes", "measurement", "medians", "verdict", "phases", "dispatch",
-                 "attempts", "suspicions", "_trusted_at", "_patience", "_entry",
+                 "attempts", "suspicions", "_trusted_at", "_patience", "_entry", "chooser",
                  "__weakref__")
 
     def __init__(self, jit: CompileService, original: Any, pins: dict[str, Pin] | None = None) -> None:
@@ -88,8 +90,9 @@ class Tier:
         self.suspicions = 0
         self._trusted_at = 0
         self._patience = 0
-        self.counter = array("q", [jit.calls_before_compiling(original)])
+        self.counter = array("q", [min(jit.calls_before_compiling(original), MOST_CALLS)])
         self._entry: Callable[[], Entry | None] = lambda: None
+        self.chooser: Callable[[], Tier | None] = lambda: None  # of a variant: the tier that chooses it
 
     @property
     def entry(self) -> Entry | None:
@@ -257,12 +260,16 @@ class Tier:
             self.measurement = None
             self.jit.events.add("measured", self.label, verdict=verdict, original_ns=original_ns,
                                 unit_ns=unit_ns)
-            if verdict == "slower":
+            price = price_ns() if self.pins else 0.0
+            slower = verdict == "slower" or price > 0 and unit_ns + price > original_ns * TOLERANCE
+            if slower:
                 self.unit = None
             else:
                 self._run_unit(unit)
-        if verdict == "slower":
-            self.give_up("slower-than-original", f"{unit_ns:.0f} ns against {original_ns:.0f} ns a call")
+        if slower:
+            choosing = f", and {price:.0f} ns for choosing the variant" if price else ""
+            self.give_up("slower-than-original",
+                         f"{unit_ns:.0f} ns against {original_ns:.0f} ns a call{choosing}")
 
     def _run_unit(self, unit: Unit) -> None:
         self.state = INSTALLED
@@ -287,6 +294,9 @@ class Tier:
             self.run_original()
             self.jit.events.add("not-compiled", self.label, reason=reason, detail=detail, position=position)
         self.jit.forget(self)
+        chooser = self.chooser()
+        if chooser is not None:
+            chooser.stop_choosing_in_vain()
         del dropped
 
     def invalidate(self, unit: Unit, assumption: Any) -> None:
@@ -347,7 +357,7 @@ class Tier:
 
     def count(self, calls: int) -> None:
         """Run the original for `calls` calls before the next decision."""
-        self.counter[0] = calls
+        self.counter[0] = min(calls, MOST_CALLS)
         entry = self.entry
         if entry is not None:
             unsettle(entry)
@@ -363,6 +373,15 @@ class Tier:
         entry = self.entry
         if entry is not None:
             settle(entry, dispatching(dispatch))
+
+    def stop_choosing_in_vain(self) -> None:
+        """When no variant is left that runs a unit or may get one, calls go to the generic entry at once."""
+        with self.jit.lock:
+            dispatch, entry = self.dispatch, self.entry
+            if dispatch is None or entry is None:
+                return
+            if all(tier_of(variant).state == ORIGINAL for variant in dispatch.variants()):
+                settle(entry, dispatch.generic)
 
     # -- tracing -----------------------------------------------------------------------------------------
 
@@ -456,19 +475,33 @@ def start(jit: CompileService, original: Any, pins: dict[str, Pin] | None = None
     return entry
 
 
+def position_of(original: Any) -> str | None:
+    """'file:line in name' of the Python function that a callable runs; None when there is none."""
+    function = _function_of(original)
+    if function is None:
+        return None
+    code = function.__code__
+    return f"{code.co_filename}:{code.co_firstlineno} in {code.co_qualname}"
+
+
 def describe(original: Any) -> str:
     """'name (file:line)' of a callable, from raw reads."""
-    function: Any = original
     name = type(original).__name__
+    function = _function_of(original)
+    if function is None:
+        return f"{name} object"
+    code = function.__code__
+    shown = function.__qualname__ if function is original else f"{name}: {function.__qualname__}"
+    return f"{shown} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _function_of(original: Any) -> FunctionType | None:
+    function: Any = original
     if type(function) is MethodType:
         function = function.__func__
     elif type(function) is not FunctionType:
         inner = find_on_type(type(original), "__call__")
         if type(inner) is FunctionType:
             function = inner
-    if type(function) is not FunctionType:
-        return f"{name} object"
-    code = function.__code__
-    shown = function.__qualname__ if function is original else f"{name}: {function.__qualname__}"
-    return f"{shown} ({code.co_filename}:{code.co_firstlineno})"
+    return function if type(function) is FunctionType else None
 
