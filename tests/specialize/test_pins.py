@@ -1,10 +1,11 @@
 """Pinned arguments: the code of a variant takes them as known, and gives what the original gives."""
 
 import sys
+import threading
 
 import pytest
 
-from lineiform import ANY, Lineiform, OfType
+from lineiform import ANY, Budget, Lineiform, OfType
 from lineiform.tiers import dispatch, tier
 from tests.specialize.support import World, jit_of, outcome
 
@@ -341,3 +342,40 @@ def test_a_variant_that_saves_enough_stays(monkeypatch):
 
 def test_the_price_of_choosing():
     assert 0 <= dispatch.price_ns() < 1e6
+
+
+def test_variants_are_called_added_and_invalidated_from_many_threads():
+    tags = ("inc", "dec", 1, True, 1.0, None, (1, 2))
+
+    def work(tag, x, step=1, *, sign="+"):
+        if tag == "inc":
+            return "inc", x + 1
+        if tag == "dec":
+            return "dec", x - 1
+        return type(tag), tag, x
+
+    jit = Lineiform(threshold=20, budget=Budget(recompilations=10**6, measured_calls=8))
+    fast = jit.specialize(work, "inc")
+    wrong = []
+
+    def call(number):
+        for turn in range(2000):
+            tag = tags[(turn + number) % len(tags)]
+            if fast(tag, 5) != work(tag, 5) or type(fast(tag, 5)[0]) is not type(work(tag, 5)[0]):
+                wrong.append(tag)
+
+    def change(number):
+        for turn in range(200):
+            jit.specialize(work, tags[turn % len(tags)])
+            work.__defaults__ = (turn,)
+            work.__kwdefaults__["sign"] = "+-"[turn % 2]
+
+    threads = [threading.Thread(target=action, args=(number,)) for number, action in enumerate((call, call, change))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and jit.wait(60) and "error" not in jit.stats()["events"]
+    assert len(jit.explain(fast).variants) == len(tags)
+    call(0)
+    assert not wrong
