@@ -40,34 +40,60 @@ _make_frame = _frame_maker()
 
 
 class Step(NamedTuple):
-    """One entry of a repaired traceback."""
+    """One entry of a repaired traceback.  ``frame``: the one that was made for it, None for the unit's own."""
 
-    scope: int
+    frame: FrameType | None
     place: int
     line: int
 
 
-class _Made:
-    """Marks a frame that was made (as its ``f_trace``): for which scope of which run of the unit.
+class Part(NamedTuple):
+    """What becomes of one entry.
 
-    ``linked``: the entry of its caller stands above its own.
+    ``chain``: scopes from the unit's own function to the one that the entry stands for.  ``steps``: the entries
+    that replace it, innermost first; None when it stays.  ``top``: scope of the uppermost.
     """
 
-    __slots__ = ("own", "scope", "linked")
+    chain: tuple[int, ...]
+    steps: tuple[Step, ...] | None
+    top: int
 
-    def __init__(self, own: FrameType, scope: int, linked: bool) -> None:
-        self.own = own
-        self.scope = scope
-        self.linked = linked
+
+class _Made:
+    """Marks a frame that was made (as its ``f_trace``): by whom.
+
+    A scope has one such frame, made when it is needed first: it has no variables, and never runs.
+    """
+
+    __slots__ = ("unit",)
+
+    def __init__(self, unit: Repairer) -> None:
+        self.unit = unit
 
     def __call__(self, *arguments: object) -> None:
         """No trace function: nothing is traced in a frame that never runs."""
 
 
+class _Run:
+    """What is known about one run of the unit (as ``f_trace`` of its frame).
+
+    ``tops``: entries (by identity) whose callers in this run do not yet stand above them, with their scopes;
+    below such an entry everything is done.
+    """
+
+    __slots__ = ("tops",)
+
+    def __init__(self) -> None:
+        self.tops: dict[int, int] = {}
+
+    def __call__(self, *arguments: object) -> None:
+        """No trace function: a unit is not traced."""
+
+
 class Repairer:
     """Repairs tracebacks of one unit.  ``complete`` is called once the unit's code exists."""
 
-    __slots__ = ("_scopes", "_offsets", "_at", "_positions", "_namespaces", "_steps")
+    __slots__ = ("_scopes", "_offsets", "_at", "_positions", "_namespaces", "_frames", "_parts")
 
     def __init__(self) -> None:
         self._scopes: Sequence[Scope] = ()
@@ -75,7 +101,8 @@ class Repairer:
         self._at: list[int] = []
         self._positions: list[Position] = []
         self._namespaces: Sequence[dict[str, Any]] = ()
-        self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
+        self._frames: dict[int, FrameType] = {}
+        self._parts: dict[tuple[int, tuple[int, ...], int], Part] = {}
 
     def complete(
         self,
@@ -106,38 +133,61 @@ class Repairer:
     def _repair(self, exception: BaseException, own: FrameType, base: int) -> None:
         if _make_frame is None:
             return
-        entries: list[TracebackType] = []
-        parts: list[list[int] | None] = []
-        newer: list[int] = []
+        run = own.f_trace
+        tops = run.tops if type(run) is _Run else {}
+        found: list[tuple[TracebackType, Part]] = []
+        newer: tuple[int, ...] = ()
+        changed = False
         entry = exception.__traceback__
         while entry is not None:  # those of this run of the unit come first; others below are left alone
-            made = entry.tb_frame.f_trace
             if entry.tb_frame is own:
-                chain = self._chain(entry.tb_lasti)
-                part = chain[self._first(chain, newer, base) :]
-                parts.append(None if part == [0] else part)
-            elif type(made) is _Made and made.own is own:
-                chain = self._callers(made.scope)
-                part = chain[-1:] if made.linked else chain[self._first(chain, newer, base) :]
-                parts.append(None if len(part) == 1 else part)
-                made.linked = made.linked or bool(newer) or len(part) > 1
+                which = entry.tb_lasti
+            elif id(entry) in tops and self._is_made(entry.tb_frame):
+                which = -2 - tops[id(entry)]
             else:
                 break
-            entries.append(entry)
-            newer = chain
+            part = self._parts.get((which, newer, base)) or self._find_part(entry, which, newer, base)
+            changed = changed or part.steps is not None
+            found.append((entry, part))
+            newer = part.chain
             entry = entry.tb_next
-        if not any(parts):
+        if not changed:
             return
         rebuilt = entry
-        for entry, names in zip(reversed(entries), reversed(parts)):
-            if names is None:
-                rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        for entry, part in reversed(found):
+            if part.steps is not None:
+                rebuilt = self._expand(own, entry, part.steps, rebuilt, tops)
+            elif entry.tb_next is rebuilt:
+                rebuilt = entry
+                tops.pop(id(entry), None)
             else:
-                rebuilt = self._expand(own, entry, names, rebuilt)
+                rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
         exception.__traceback__ = rebuilt
+        top = found[0][1].top
+        if top:
+            tops[id(rebuilt)] = top
+            if type(run) is not _Run:
+                run = _Run()
+                run.tops = tops
+                own.f_trace = run
+
+    def _is_made(self, frame: FrameType) -> bool:
+        made = frame.f_trace
+        return type(made) is _Made and made.unit is self
+
+    def _find_part(self, entry: TracebackType, which: int, newer: tuple[int, ...], base: int) -> Part:
+        """``which``: instruction of the unit, or -2 - scope for an entry that was made; remembered."""
+        chain = self._chain(which) if which >= -1 else self._callers(-2 - which)
+        scopes = chain[self._first(chain, newer, base) :]
+        if which >= -1 and scopes == (0,) or which < -1 and len(scopes) == 1:
+            part = Part(chain, None, scopes[0])
+        else:
+            part = Part(chain, tuple(self._find_steps(entry, scopes, which < -1)), scopes[0])
+        self._parts[which, newer, base] = part
+        return part
 
     @staticmethod
-    def _first(chain: list[int], newer: list[int], base: int) -> int:
+    def _first(chain: tuple[int, ...], newer: tuple[int, ...], base: int) -> int:
         """Where an entry's part of the chain begins: at what it shares with the one above, or at the catcher."""
         if not newer:
             return chain.index(base) if base in chain else 0
@@ -146,63 +196,69 @@ class Repairer:
             shared += 1
         return max(shared - 1, 0)
 
-    def _chain(self, offset: int) -> list[int]:
+    def _chain(self, offset: int) -> tuple[int, ...]:
         """Scopes from the unit's own function down to the one that raised at ``offset``."""
         index = bisect_right(self._offsets, offset) - 1
         return self._callers(self._at[index] if index >= 0 else 0)
 
-    def _callers(self, innermost: int) -> list[int]:
+    def _callers(self, innermost: int) -> tuple[int, ...]:
         """Scopes from the unit's own function down to ``innermost``."""
         scope: int | None = innermost
         chain: list[int] = []
         while scope is not None:
             chain.append(scope)
             scope = self._scopes[scope].parent
-        chain.reverse()
-        return chain
+        return tuple(reversed(chain))
 
+    @staticmethod
     def _expand(
-        self, own: FrameType, entry: TracebackType, chain: list[int], following: TracebackType | None
+        own: FrameType,
+        entry: TracebackType,
+        steps: Sequence[Step],
+        following: TracebackType | None,
+        tops: dict[int, int],
     ) -> TracebackType | None:
-        """An entry and those of the functions above it; what is made says so, for the next repair."""
-        assert _make_frame is not None
-        key = (entry.tb_lasti if entry.tb_frame is own else -1, tuple(chain))
-        steps = self._steps.get(key)
-        if steps is None:
-            steps = self._steps[key] = self._find_steps(entry, chain)
-        for number, (scope, place, line) in enumerate(steps):
-            code = self._scopes[scope].code
-            if number == 0 and entry.tb_frame is not own:
+        """An entry and those of the functions above it."""
+        for frame, place, line in steps:
+            if place < -1:
                 frame, place, line = entry.tb_frame, entry.tb_lasti, entry.tb_lineno
-            elif scope == 0 or code is None:
-                frame = own
-            else:
-                frame = _make_frame(code, self._namespaces[scope])
-                frame.f_trace = _Made(own, scope, number < len(steps) - 1)
-            following = TracebackType(following, frame, place, line)
+            following = TracebackType(following, frame or own, place, line)
+            tops.pop(id(following), None)
         return following
 
-    def _find_steps(self, entry: TracebackType, chain: list[int]) -> list[Step]:
-        """Scope, instruction and line of each traceback entry, innermost first; remembered by the caller."""
+    def _find_steps(self, entry: TracebackType, chain: tuple[int, ...], made: bool) -> list[Step]:
+        """The traceback entries, innermost first.  The first is the entry itself when that was ``made``."""
         steps: list[Step] = []
         for number in range(len(chain) - 1, -1, -1):
             scope = chain[number]
-            if number == len(chain) - 1 and type(entry.tb_frame.f_trace) is not _Made:
+            if number == len(chain) - 1 and made:
+                steps.append(Step(None, -2, 0))
+                continue
+            if number == len(chain) - 1:
                 position: Position | None = self._positions[entry.tb_lasti // 2]
                 line = entry.tb_lineno
             else:
-                below = chain[number + 1 :]
-                position = self._scopes[below[0]].call_position if below else None
+                position = self._scopes[chain[number + 1]].call_position
                 line = position[0] if position and position[0] is not None else entry.tb_lineno
             code = self._scopes[scope].code
-            place = self._own_place(position) if scope == 0 or code is None else _place_of(code, position)
-            steps.append(Step(scope, place, line))
+            if scope == 0 or code is None:
+                steps.append(Step(None, self._own_place(position), line))
+            else:
+                steps.append(Step(self._frame(scope, code), _place_of(code, position), line))
         return steps
+
+    def _frame(self, scope: int, code: CodeType) -> FrameType:
+        frame = self._frames.get(scope)
+        if frame is None:
+            assert _make_frame is not None
+            frame = self._frames[scope] = _make_frame(code, self._namespaces[scope])
+            frame.f_trace = _Made(self)
+        return frame
 
     def _own_place(self, position: Position | None) -> int:
         """Byte offset of an instruction of the unit's own function at ``position``, or -1."""
         for index, candidate in enumerate(self._positions):
-            if candidate == position and self._chain(2 * index) == [0]:
+            if candidate == position and self._chain(2 * index) == (0,):
                 return 2 * index
         return -1
 
