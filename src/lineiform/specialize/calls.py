@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineiform.ir.function import Op, Value
+from lineiform.ir.ops import OPS
 from lineiform.specialize import generators, variants
 from lineiform.specialize.builtin_calls import BuiltinCalls, is_builtin
 from lineiform.specialize.callees import Callee
@@ -136,11 +137,44 @@ class Calls(BuiltinCalls):
         self.pure.clear()
 
     def _call_ex(self, activation: Activation, op: Op) -> None:
-        """Calls with ``*`` and ``**`` stay calls."""
+        """Calls with ``*`` and ``**`` stay calls, except when it shows which arguments ``*`` gives."""
         present = self.peek(activation, op.operands[0])
+        items = self._spread_items(activation, op)
+        if present is not None and items is not None:
+            target = self._callee(present[0])
+            if target is not None and self._takes(activation, target, len(items)):
+                self._call_with(activation, op, items)
+                return
         if present is not None:
             self.look_at_frames(activation, present[0])
         self._residual(activation, op, "unknown-callee" if present is None else "opaque-callee")
+
+    def _spread_items(self, activation: Activation, op: Op) -> tuple[Value, ...] | None:
+        """The arguments of ``f(*arguments)`` when they are those of a tuple that is known."""
+        if len(op.operands) != 2:
+            return None
+        spread = activation.environment[op.operands[1]]
+        if is_constant(spread) and type(constant_of(spread)) is tuple:
+            return tuple(self.writer.constant(item) for item in constant_of(spread))
+        return self.writer.known.items.get(spread)  # type: ignore[arg-type]
+
+    def _takes(self, activation: Activation, target: Callee, count: int) -> bool:
+        """Whether a call with so many arguments is inlined."""
+        names = [name for name, _ in target.keywords]
+        count += len(target.before)
+        return self._why_not(activation, target.function, count, names, target=target) is None
+
+    def _call_with(self, activation: Activation, op: Op, arguments: Sequence[Value]) -> None:
+        """The same call with its arguments one by one; a check that fails comes back to ``op``."""
+        sources = [Value("obj", op, 1 + number) for number in range(len(arguments))]
+        activation.environment.update(zip(sources, arguments))
+        call = Op(OPS["py.call"], [op.operands[0], *sources], {"kwnames": ()}, (), op.handler, op.position, op.scope)
+        call.results = op.results
+        try:
+            self._call(activation, call)
+        finally:
+            for source in sources:
+                activation.environment.pop(source, None)
 
     def _residual(self, activation: Activation, op: Op, reason: str) -> None:
         present = self.peek(activation, op.operands[0])
