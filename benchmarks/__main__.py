@@ -99,7 +99,7 @@ def run_others(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def choose_effort(options: argparse.Namespace) -> Effort:
-    base = Effort(rounds=3, sample=0.004, warmup=0.01) if options.quick else Effort()
+    base = Effort(rounds=3, sample=0.004, warmup=0.05) if options.quick else Effort()
     return Effort(
         rounds=base.rounds if options.rounds is None else options.rounds,
         sample=base.sample,

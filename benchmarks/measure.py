@@ -24,7 +24,7 @@ class Effort:
 
     rounds: int = 9
     sample: float = 0.02
-    warmup: float = 0.05
+    warmup: float = 0.2
 
 
 @dataclass
