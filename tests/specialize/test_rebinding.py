@@ -392,3 +392,25 @@ def root(x):
     both = Same(make, exact=True)
     for _ in range(3):
         both.check(1)
+
+
+def look_for_it():
+    try:
+        not_there  # noqa: B018, F821
+    except NameError as error:
+        return error.name
+    return not_there  # noqa: F821
+
+
+@pytest.mark.parametrize("inlined", [False, True], ids=["root", "inlined"])
+def test_a_global_that_is_not_there(inlined):
+    """What a missing name reads as inside the compiler must not become its value."""
+    root = (lambda: (look_for_it(), look_for_it())) if inlined else look_for_it
+    same = Same(lambda: (root, None))
+    same.check()
+    globals()["not_there"] = 3
+    try:
+        same.check()
+    finally:
+        del globals()["not_there"]
+    same.check()

@@ -92,11 +92,12 @@ class Reads(Calls):
             return
         relied = self.assumptions.register_global(activation.function, name)
         present = relied.value
+        there = present is not raw.MISSING and present is not raw.UNREADABLE
         fresh = relied.reliance is not NOTIFIED or not self.writer.called
-        certain = is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied)
-        if fresh and certain:
-            self._constant(activation, op, present)
-            return
+        if there and fresh:
+            if is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied):
+                self._constant(activation, op, present)
+                return
         known = self.writer.known
         if namespace is self.own_globals:
             handler = activation.handler(op, activation.environment)
@@ -104,7 +105,7 @@ class Reads(Calls):
         else:
             value = load_global_of(self, activation, op, namespace, builtins)
         self._set(activation, op, value)
-        if present is not raw.MISSING and present is not raw.UNREADABLE:
+        if there:
             known.expected[value] = present
             self.checks[value] = key
             self._settle_callee(activation, op)
