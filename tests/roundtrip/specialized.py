@@ -22,10 +22,11 @@ WRAPPERS = (staticmethod, classmethod)
 
 
 def new_jit() -> Any:
-    """A `Lineiform` that compiles at once and keeps what it has compiled, fast or not."""
+    """A `Lineiform` that compiles at once and keeps what it has compiled, fast or not; modest units, since a
+    module has hundreds of functions, each the root of one."""
     from lineiform import Budget, Lineiform
 
-    return Lineiform(background=False, budget=Budget(measured_calls=0))
+    return Lineiform(background=False, budget=Budget(measured_calls=0, inline_size=500, unroll_size=500))
 
 
 def namespaces(module: ModuleType) -> Iterator[Any]:
