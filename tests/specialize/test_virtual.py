@@ -917,3 +917,39 @@ def test_deep_recursion_ends_as_usual():
     for one in (root, fast):
         with pytest.raises(RecursionError):
             one(1)
+
+
+def test_questions_that_need_no_list():
+    def root(value):
+        stack = [value, 2]
+        other = []
+        alias = stack
+        return (
+            len(stack), len(other), bool(stack), not other, type(stack) is list, isinstance(stack, list),
+            isinstance(stack, (str, dict)), stack is alias, stack is other, stack is not None, stack is value,
+        )  # fmt: skip
+
+    jit = jit_of()
+    fast = jit.speedup(root, eager=True, strict=True)
+    for value in (1, None, [1]):
+        assert fast(value) == root(value)
+
+
+def test_length_of_a_list_of_a_caller():
+    def make(world):
+        def grow(stack):
+            if len(stack) < 4:
+                stack.append(len(stack))
+                grow(stack)
+
+        def root(value):
+            stack = [value]
+            grow(stack)
+            return stack, type(stack) is list
+
+        return root
+
+    both = same(make)
+    both.check(1)
+    both.fast = both.jit.speedup(both.jit.freeze(make(both.fast_world)), eager=True, strict=True)
+    both.check(1)

@@ -16,6 +16,7 @@ from lineiform.specialize.values import (
     constant_of,
     is_constant,
 )
+from lineiform.specialize.virtual_lists import length
 
 
 def _operator_functions() -> dict[int, tuple[Any, int, str, dict[str, Any]]]:
@@ -52,6 +53,11 @@ class BuiltinCalls(Inlining):
         arguments = [activation.environment[operand] for operand in op.operands[1:]]
         if callee is isinstance and len(arguments) == 2:
             return self._fold_isinstance(activation, op, arguments)
+        count = length(activation, arguments[0]) if callee is len and len(arguments) == 1 else None
+        if count is not None:
+            self.assume(activation, op.operands[0])
+            self._constant(activation, op, count)
+            return True
         if callee is type and len(arguments) == 1:
             kind = self.writer.known.type_of(arguments[0])
             if kind is not None:

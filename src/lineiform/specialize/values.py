@@ -29,9 +29,11 @@ UNBOUND = Unbound()
 
 
 class Deferred:
-    """Base of values that are built only where they are needed."""
+    """Base of values that are built only where they are needed.  ``kind``: exact type, where it is known."""
 
     __slots__ = ()
+
+    kind: type | None = None
 
     def build(self, activation: Any) -> Value:
         """Write what makes the value, at the current place."""
@@ -90,6 +92,8 @@ class Known:
 
     def type_of(self, value: Abstract) -> type | None:
         """Exact type of a value, when known."""
+        if isinstance(value, Deferred):
+            return value.kind
         if not isinstance(value, Value):
             return None
         if is_constant(value):

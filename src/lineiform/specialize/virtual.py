@@ -73,6 +73,8 @@ class VirtualList(Deferred):
 
     __slots__ = ("site", "owner", "homes")
 
+    kind = list
+
     def __init__(self, site: Op | None, owner: Activation) -> None:
         self.site = site
         self.owner = owner

@@ -127,6 +127,22 @@ def _not_needed(activation: Activation, op: Op, value: VirtualList) -> bool:
     return True
 
 
+def _is(activation: Activation, op: Op, value: VirtualList) -> bool:
+    """Nobody else has the list: it is the same object only as itself."""
+    other = activation.environment[op.operands[1]]
+    known = contents_of(activation, other) is not None
+    if not value.is_whole or not known and not is_constant(other):
+        return False
+    activation.environment[op.results[0]] = activation.writer.boolean((other is value) is not op.attributes["invert"])
+    return True
+
+
+def length(activation: Activation, value: Any) -> int | None:
+    """The length of a virtual list."""
+    contents = contents_of(activation, value)
+    return len(contents.items) if contents is not None and value.is_whole else None
+
+
 def _unpack(activation: Activation, op: Op, value: VirtualList) -> bool:
     items = activation.writer.heap[value].items
     if not value.is_whole or len(items) != op.attributes["count"]:
@@ -140,6 +156,7 @@ _RULES: dict[str, tuple[int, Callable[[Any, Op, VirtualList], bool]]] = {
     "py.subscr": (0, _subscr),
     "py.store_subscr": (1, _store_subscr),
     "py.truth": (0, _truth),
+    "py.is": (0, _is),
     "py.release": (0, _not_needed),
     "py.unpack_sequence": (0, _unpack),
 }
