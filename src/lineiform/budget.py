@@ -15,7 +15,7 @@ LIMITS: dict[str, tuple[float, str]] = {
     "unroll_size": (2_000, "operations that unrolling may bring into one unit"),
     "unit_code_bytes": (1 << 18, "bytes of code of one unit"),
     "total_code_bytes": (1 << 26, "bytes of code of all units of one Lineiform"),
-    "compile_seconds": (5.0, "seconds that the compilation of one unit may take"),
+    "compile_seconds": (5.0, "seconds of processor time that the compilation of one unit may take"),
     "recompilations": (4, "how often a callable is compiled again after an assumption was broken"),
     "measured_calls": (64, "calls of the original and of the unit that are timed to compare them"),
 }

@@ -21,6 +21,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(phases, "perf_counter", clock)
+    monkeypatch.setattr(phases, "thread_time", lambda: clock.now)
     monkeypatch.setattr(phases, "sleep", clock.pauses.append)
     return clock
 
@@ -42,9 +43,8 @@ def test_phases_are_recorded(clock):
 
 def test_the_limit_is_looked_at(clock):
     timed = phases.Phases(3)
-    timed.check()
-    timed.check()
-    timed.check()
+    for _ in range(3):
+        timed.check()
     with pytest.raises(NotCompiled) as caught:
         timed.check()
     assert caught.value.reason == "compile-time-budget"
@@ -58,6 +58,30 @@ def test_a_long_function_is_given_up_on_the_way(clock, limit):
     assert jit.explain(fast).reason == "compile-time-budget"
     assert clock.now < limit + 20
     assert fast(3) == function(3)
+
+
+def test_time_that_others_take_does_not_count(clock, monkeypatch):
+    monkeypatch.setattr(phases, "thread_time", lambda: 0.0)
+    timed = phases.Phases(3)
+    for _ in range(100):
+        timed.check()
+
+
+def test_after_a_long_pause_the_next_one_is_later(clock, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(clock.now)
+        clock.now += 100.0
+
+    monkeypatch.setattr(phases, "sleep", sleep)
+    timed = phases.Phases(background=True)
+    for _ in range(40):
+        timed.check()
+    assert len(pauses) == 1
+    for _ in range(40):
+        timed.check()
+    assert len(pauses) == 2
 
 
 def test_pauses_are_made_in_the_background_only(clock):
