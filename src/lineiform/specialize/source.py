@@ -22,9 +22,12 @@ FRAME_GLOBALS = frozenset(
 FRAME_ATTRIBUTES = frozenset(
     "_getframe _getframemodulename currentframe getframeinfo set_trace warn warn_explicit".split()
 )
-FRAME_MODULES = frozenset(("inspect", "traceback"))
+FRAME_MODULES = {
+    "inspect": frozenset("currentframe stack trace getframeinfo getouterframes getinnerframes getargvalues".split()),
+    "traceback": frozenset("print_stack extract_stack format_stack walk_stack walk_tb StackSummary".split()),
+}
 """Names by which a function can get at frames: such a function is neither inlined nor rewritten.  The first are
-looked for among globals, the second among attributes; any attribute of the third counts."""
+looked for among globals, the second among attributes, the third among those of the module named."""
 OWN_FRAME = frozenset("locals eval exec vars dir globals super".split())
 """Those of them that look at no frame but that of the function which uses them."""
 WARNINGS = frozenset(("warn", "warn_explicit"))
@@ -198,7 +201,7 @@ class Source:
             elif op.spec.name in ("py.load_attr", "py.import_from"):
                 base = op.operands[0].owner
                 module = base.attributes.get("name") if isinstance(base, Op) else None
-                if name in FRAME_ATTRIBUTES or module in FRAME_MODULES and base_is_name(base):
+                if name in FRAME_ATTRIBUTES or name in FRAME_MODULES.get(str(module), ()) and base_is_name(base):
                     yield str(name)
 
     def _leads_to_callers(self, obstacle: str) -> bool:

@@ -343,6 +343,9 @@ class Tier:
             if certain and self.unit is unit and self.state == SUSPECT and self.suspicions == seen:
                 self.jit.events.add("trust", self.label)
                 self._trust(unit)
+            else:  # looking costs more than a call, and may fail for long: a tracer may be tracing us
+                self._patience = min(2 * self._patience + 1, LONGEST_WAIT)
+                self.counter[0] = self._patience // 2
 
     def _back_off(self, what: str) -> None:
         """Count again, twice as long each time; after the budget's number of changes the original stays."""
