@@ -461,6 +461,11 @@ class AssumptionSet:
             pass
         return self.register(kind, function, name)
 
+    def forget(self, assumption: Assumption) -> None:
+        """Do not rely on it after all, and let go of its value."""
+        bucket = self._assumptions[assumption.kind, id(assumption.subject), self._key_mark(assumption.key)]
+        bucket.remove(assumption)
+
     @staticmethod
     def _key_mark(key: object) -> object:
         """Something to hash in place of the key: plain scalars themselves, other objects by identity."""

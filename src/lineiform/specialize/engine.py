@@ -67,7 +67,7 @@ class Instance:
         self.out = Block(block.catches)
         self.arrivals: list[Arrival] = []
         self.late: list[tuple[Value, Value | int]] | None = None  # parameters that later edges must supply
-        self.release: set[int] = set()  # variables of inlined functions that an exception has left behind
+        self.release: dict[int, None] = {}  # variables of inlined functions that an exception has left behind
         self.common: list[virtual.VirtualList] = []  # virtual objects that all ways bring
         self.heap: virtual.Heap = {}
         self.late_items: list[tuple[virtual.VirtualList, int]] = []  # as ``late``, for items of virtual objects
@@ -144,10 +144,15 @@ class Writer:
         self.function.variables.append(Variable(name, "local"))
         return len(self.function.variables) - 1
 
-    def hidden_variable(self, name: str) -> int:
-        """A frame slot for a variable of an inlined function; slots are used again."""
-        if self.free_hidden:
-            return self.free_hidden.pop()
+    def hidden_variable(self, name: str, above: int = -1) -> int:
+        """A frame slot for a variable of an inlined function; slots are used again.
+
+        ``above``: the slot comes after this one, so that variables die in their order.
+        """
+        free = min((slot for slot in self.free_hidden if slot > above), default=None)
+        if free is not None:
+            self.free_hidden.remove(free)
+            return free
         self.function.variables.append(Variable(f".{name}", "hidden"))
         return len(self.function.variables) - 1
 
@@ -205,6 +210,7 @@ class Activation:
         self.return_heaps: list[virtual.Heap] = []
         self.called_before_return = False
         self.hidden: dict[int, int] = {}
+        self.reserved: dict[int, int] = {}  # homes that are kept free, see ``_bind_checked``
         self.bound: dict[int, Abstract] = {}  # variable -> value that it holds, as far as this block shows
         self.lasting: set[Value] = set()  # values that a variable holds from first to last
         self.environment: Environment = {}
@@ -239,9 +245,15 @@ class Activation:
     def _bind_checked(self, entry: Block, arguments: Sequence[Abstract]) -> None:
         """Variables that may turn out to be unbound are real ones even when the function is inlined."""
         given = dict(zip((param.variable for param in entry.params), arguments))
-        for variable in sorted(self.source.checked - self.hidden.keys()):
-            slot = self.writer.named_variable(self.source.function.variables[variable].name)
-            self.hidden[variable] = slot
+        last = -1
+        for variable in range(max(self.source.checked, default=-1) + 1):
+            name = self.source.function.variables[variable].name
+            if variable in self.hidden:
+                continue
+            if variable not in self.source.checked:  # it may need a home later, which has to come before
+                last = self.reserved[variable] = self.writer.hidden_variable(name, last)
+                continue
+            slot = last = self.hidden[variable] = self.writer.named_variable(name)
             if variable in given:
                 self.writer.op("py.bind", [self._written(given[variable])], attributes={"var": slot})
 
@@ -424,11 +436,9 @@ class Activation:
             variable = param.variable
             if variable is None or param in self.source.invariant or not isinstance(value, Value):
                 continue
-            if variable not in self.hidden:
-                name = self.source.function.variables[variable].name
-                self.hidden[variable] = self.writer.hidden_variable(name)
+            slot = self.home_of(variable)
             if not is_unbound(value):
-                self.writer.op("py.bind", [value], attributes={"var": self.hidden[variable]})
+                self.writer.op("py.bind", [value], attributes={"var": slot})
 
     def arrive(self, instance: Instance, args: tuple[Abstract, ...], live: Environment, count: int) -> Target:
         written, writer = Target(instance.out), self.writer
@@ -467,7 +477,7 @@ class Activation:
         activation.instance = saved
         inner: Activation | None = self
         while inner is not None and inner is not activation:
-            instance.release.update(inner.hidden.values())
+            instance.release.update(dict.fromkeys(inner.hidden[number] for number in sorted(inner.hidden)))
             inner = inner.parent
         return target
 
@@ -498,7 +508,7 @@ class Activation:
         self.bound = bound if bound is not None else {}
         ops = instance.block.ops
         if start == 0:
-            for variable in sorted(instance.release):
+            for variable in instance.release:
                 writer.op("py.kill", attributes={"var": variable})
         for index in range(start, len(ops)):
             op = ops[index]
@@ -741,9 +751,7 @@ class Activation:
         if self.parent is None:
             slot = self.slots[variable]
         else:
-            if variable not in self.hidden:
-                self.hidden[variable] = self.writer.hidden_variable(self.source.function.variables[variable].name)
-            slot = self.hidden[variable]
+            slot = self.home_of(variable)
         self.writer.op("py.bind", [value], attributes={"var": slot})
 
     def _bind(self, op: Op, source_variable: int) -> None:
@@ -766,9 +774,17 @@ class Activation:
         if source_variable not in self.hidden:
             if source_variable not in self.source.checked and self.kept_alive(value):
                 return
-            name = self.source.function.variables[source_variable].name
-            self.hidden[source_variable] = self.writer.hidden_variable(name)
-        self.writer.op("py.bind", [self._written(value)], attributes={"var": self.hidden[source_variable]})
+        self.writer.op("py.bind", [self._written(value)], attributes={"var": self.home_of(source_variable)})
+
+    def home_of(self, variable: int) -> int:
+        """The hidden variable for a variable of this inlined function; they stand, and die, in the same order."""
+        if variable in self.reserved:
+            self.hidden[variable] = self.reserved.pop(variable)
+        if variable not in self.hidden:
+            above = max((slot for other, slot in self.hidden.items() if other < variable), default=-1)
+            name = self.source.function.variables[variable].name
+            self.hidden[variable] = self.writer.hidden_variable(name, above)
+        return self.hidden[variable]
 
     def kept_alive(self, value: Abstract) -> bool:
         """Whether the object lives at least as long as this function without being bound by it."""

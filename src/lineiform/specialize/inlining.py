@@ -70,14 +70,11 @@ class Inlining(Callees):
 
     def _bind_parameters(self, child: Activation, values: Sequence[Value]) -> None:
         """Arguments live as long as the callee does."""
-        variables = child.source.function.variables
         for number, value in enumerate(values):
             if number in child.source.rebound or not child.kept_alive(value):
                 if child.kept_alive(value):
                     continue
-                hidden = self.writer.hidden_variable(variables[number].name)
-                child.hidden[number] = hidden
-                self.writer.op("py.bind", [value], attributes={"var": hidden})
+                self.writer.op("py.bind", [value], attributes={"var": child.home_of(number)})
             if number not in child.source.rebound:
                 child.lasting.add(value)
 
@@ -86,7 +83,8 @@ class Inlining(Callees):
         writer = self.writer
         writer.called = child.called_before_return
         variables = writer.function.variables
-        writer.free_hidden.extend(slot for slot in child.hidden.values() if variables[slot].kind == "hidden")
+        homes = [*child.hidden.values(), *child.reserved.values()]
+        writer.free_hidden.extend(slot for slot in homes if variables[slot].kind == "hidden")
         returns = child.returns
         if not returns:
             raise Stop

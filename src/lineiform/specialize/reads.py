@@ -19,6 +19,7 @@ from lineiform.specialize.engine import Activation
 from lineiform.specialize.raising import load_cell, load_global_of
 from lineiform.specialize.relying import is_certain, rely
 from lineiform.specialize.values import (
+    ATOMS,
     KnownCell,
     KnownMethod,
     constant_of,
@@ -62,12 +63,24 @@ class Reads(Calls):
             return
         present = raw.cell_value(constant_of(cell)) if relied is None else relied.value
         load_cell(activation, op)
-        if present is not raw.EMPTY:
+        if relied is not None and not self._may_outlive(present):
+            self.assumptions.forget(relied)
+        elif present is not raw.EMPTY:
             result = activation.environment[op.results[0]]
             assert isinstance(result, Value)
             self.writer.known.expected[result] = present
             self.checks[result] = ("cell", id(constant_of(cell)))
             self._settle_callee(activation, op)
+
+    def _may_outlive(self, value: object) -> bool:
+        """Whether a unit may keep what a variable held when it was compiled: code and plain constants.
+
+        Any other object dies when the variable gets another value, and nothing would be gained by knowing it.
+        """
+        kind = type(value)
+        if isinstance(value, tuple) and kind is tuple:
+            return all(map(self._may_outlive, value))
+        return kind in ATOMS or raw.is_type(value) or self._callee(value) is not None
 
     def _cell_assumption(self, activation: Activation, cell: Any, name: str) -> Assumption | None:
         """The assumption about the content of a free variable's cell."""
