@@ -39,7 +39,7 @@ class Sample:
 FUZZING = Sample("fuzzing", ["tests.fuzz", "--mode", "roundtrip"], 25, 0, False)
 ROUND_TRIP = Sample("round trip", ["tests.roundtrip"], 140, 20, True)
 SPECIALIZED = Sample("specialised", ["tests.roundtrip", "--mode", "specialize"], 60, 20, True)
-SAMPLES = (ROUND_TRIP,)
+SAMPLES = (ROUND_TRIP, SPECIALIZED)
 
 # A candidate must be a CPython with threads under the GIL, be able to make virtual environments, and tell
 # whether it carries its own regression tests (distributions often leave them out).

@@ -394,6 +394,63 @@ def root(x):
         both.check(1)
 
 
+@pytest.mark.parametrize("where", ["here", "inlined", "elsewhere", "loop", "handler"])
+def test_globals_that_a_call_changes_are_seen_at_once(where):
+    """Also without ``exact``: behind a call, a global is loaded again and checked."""
+
+    def make():
+        world = World()
+
+        def opaque():
+            world.names["LIMIT"] += 1
+            world.names["helper"] = lambda x: ("another", x)
+            world.names["len"] = lambda x: "another"
+            if where == "handler":
+                raise KeyError
+
+        other, made = module_of("""
+LIMIT = 1
+def helper(x):
+    return x, LIMIT
+def root(x):
+    return LIMIT, helper(x), len("abc")
+""")()
+        world.names = made.names
+        opaque, used = functools.partial(opaque), world.names
+        program = {
+            "here": "a = use(x); opaque(); return a, LIMIT, helper(x), len('abc')",
+            "inlined": "a = use(x); opaque(); return a, use(x)",
+            "elsewhere": "a = other(x); opaque(); return a, other(x)",
+            "loop": """
+    seen = []
+    for i in range(3):
+        seen.append((use(i), other(i)))
+        opaque()
+    return seen
+""",
+            "handler": """
+    try:
+        a = use(x), other(x)
+        opaque()
+    except KeyError:
+        return a, use(x), other(x)
+""",
+        }[where]
+        text = f"def use(x):\n    return LIMIT, helper(x), len('abc')\ndef root(x):\n    {program.strip()}\n"
+        if where == "elsewhere":
+            namespace = {}
+            exec(text, namespace)
+            namespace.update(other=other, opaque=opaque)
+            return namespace["root"], world
+        exec(text, used)
+        used.update(other=other, opaque=opaque)
+        return used["root"], world
+
+    both = Same(make)
+    for _ in range(3):
+        both.check(1)
+
+
 def look_for_it():
     try:
         not_there  # noqa: B018, F821
