@@ -391,7 +391,7 @@ class Tier:
     def suspend(self) -> None:
         """A tracer is being switched on: run the original until it is gone."""
         with self.jit.lock:
-            if self.state in (MEASURING, INSTALLED):
+            if self.state in (MEASURING, INSTALLED, SUSPECT):  # a suspect unit may be trusted at the next call
                 self._suspend()
 
     def _suspend(self) -> None:
