@@ -6,6 +6,7 @@ import gc
 import json
 import subprocess
 import sys
+import textwrap
 import weakref
 
 import pytest
@@ -509,3 +510,48 @@ def test_a_change_of_something_frozen_is_told_without_its_repr():
     fast = jit.speedup(jit.freeze(Thing()))
     with pytest.raises(FrozenError, match="'attribute' of Thing: "):
         fast.attribute = 1
+
+
+def test_what_happens_in_a_subinterpreter_is_not_heard():
+    """The audit hook is called there too, where our objects must not be touched."""
+    program = """
+        import sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        from lineiform import Lineiform
+
+        def inner(x, y=1):
+            return x + y
+
+        def root(x):
+            return inner(x)
+
+        fast = Lineiform(background=False).speedup(root, eager=True)
+        assert fast(1) == 2
+        within = '''
+        def f(x):
+            return x
+        def g(x):
+            return -x
+        f.__code__ = g.__code__
+        f.__defaults__ = (1,)
+        import io, sys
+        class A: pass
+        class B: pass
+        A().__class__ = B
+        sys.settrace(None)
+        assert "lineiform" not in sys.modules
+        '''
+        for _ in range(3):
+            there = interpreters.create()
+            failed = interpreters.run_string(there, within)
+            assert not failed, failed
+            interpreters.destroy(there)
+        inner.__defaults__ = (5,)
+        assert fast(1) == 6
+        print("alive")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert done.stdout == "alive\n", done.stderr[-2000:]

@@ -102,8 +102,11 @@ def _python_hook(event: str, arguments: tuple[Any, ...]) -> None:
 # -- the same in machine code --------------------------------------------------------------------------------
 # Words of data: 0 whether the hook is on; 1 and 2 the type and value of the exception to raise.
 
-def _machine_code(data: int, callback: int, set_error: int) -> bytes:
-    """int hook(const char *event, PyObject *args, void *unused), System V calling convention."""
+def _machine_code(data: int, callback: int, set_error: int, get_interpreter: int, interpreter: int) -> bytes:
+    """int hook(const char *event, PyObject *args, void *unused), System V calling convention.
+
+    A hook of this kind is called in subinterpreters too, where our objects must not be touched.
+    """
     code = machine.Assembler()
     code.load("48b8", data)("803800").jump("74", "nothing")            # is the hook on?
     code("8b07").compare_text("3d", "sys.").jump("75", "object")
@@ -116,7 +119,9 @@ def _machine_code(data: int, callback: int, set_error: int) -> bytes:
     code("8b4708").compare_text("3d", "_set").jump("74", "call")
     code.compare_text("3d", "_del").jump("74", "call")
     code.label("nothing")("31c0c3")                                    # return 0
-    code.label("call")("4883ec08").load("48b8", callback)("ffd085c0").jump("74", "out")
+    code.label("call")("57564883ec08").load("48b8", get_interpreter)("ffd04883c4085e5f")
+    code.load("48b9", interpreter)("4839c8").jump("75", "nothing")     # in a subinterpreter?
+    code("4883ec08").load("48b8", callback)("ffd085c0").jump("74", "out")
     code.load("48b8", data)("488b7808488b7010").load("48b8", set_error)("ffd083c8ff")
     code.label("out")("4883c408c3")
     return code.finish()
@@ -133,7 +138,10 @@ def _install_native() -> bool:
         words = pages.words(3)
         called = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_callback(ctypes, words))
         callback = ctypes.cast(called, ctypes.c_void_p).value or 0
-        hook = pages.add(_machine_code(pages.data, callback, machine.address_of("PyErr_SetObject")))
+        get_interpreter = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyInterpreterState_Get", ctypes.pythonapi))
+        hook = pages.add(_machine_code(
+            pages.data, callback, machine.address_of("PyErr_SetObject"),
+            machine.address_of("PyInterpreterState_Get"), get_interpreter()))
         pages.seal()
         add = ctypes.pythonapi.PySys_AddAuditHook
     except (ImportError, OSError, AttributeError, ValueError, OverflowError):
