@@ -12,19 +12,20 @@ from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
-from lineiform.code.constants import stands_in_code
+from lineiform.code.artefacts import Artefact, print_ir
 from lineiform.code.handlers import visible_handlers
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Signature, Target, Value, Variable
 from lineiform.ir.ops import RAISES
-from lineiform.lower.bytecode import Captured, Lowered, lower
-from lineiform.optimize.cleanup import clean_up, remove_unreachable
+from lineiform.optimize.cleanup import clean_up, remove_unreachable, remove_unused
 from lineiform.optimize.layout import lay_out
 from lineiform.optimize.threading import drop_short_binds, thread_branches
 from lineiform.phases import Phases
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.holes import Holes, recipe_of
+from lineiform.specialize.recipe import Mismatch, Recipe, RecipeMaker
 from lineiform.specialize.relying import condition_of
 from lineiform.specialize.source import Source, source_of
 from lineiform.specialize.specializer import Specializer
@@ -38,12 +39,41 @@ from lineiform.tiers.unit import Options, Unit
 def compile_callable(target: Any, *, options: Options) -> Unit:
     """The specialised form of ``target``.  Raises NotCompiled with the reason when there is none."""
     phases = Phases(options.budget.compile_seconds, options.background)
-    compiler = _specialized(target, options, phases)
+    callee = _callee(target, options)
+    code, kind = raw.function_code(callee.function), (options.exact, options.watch)
+    sharing = options.shapes is not None and not options.pinned
+    if sharing:
+        for artefact in options.shapes.candidates(code, kind):
+            unit = _instance(artefact, callee, target, options, phases)
+            if unit is not None:
+                return unit
+        phases.done("share")
+    compiler = _specialized(target, callee, options, phases)
+    variants = compiler.rules.variants.written()
+    compiler.share(target, sharing and not variants)
+    compiler.rules.variants = None  # it refers to the compiler, which would live until the next garbage collection
+    phases.done("share")
     compiler.optimize(phases.check)
     phases.done("optimize")
-    lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=phases.check)
+    artefact = compiler.artefact()
+    written = artefact.code(compiler.holes.standing(), phases.check)
     phases.done("lower")
-    return compiler.unit(lowered, phases)
+    unit = artefact.unit(
+        written,
+        compiler.parts,
+        compiler.holes.values,
+        compiler.namespaces,
+        compiler.assumptions,
+        phases=phases.seconds,
+        shared=False,
+    )
+    if artefact.recipe is not None:
+        options.shapes.add(code, kind, artefact)
+    if variants:
+        texts = [unit.report["ir"]["optimized"], *variants]
+        unit.report["ir"]["optimized"] = lambda: "\n".join(text() for text in texts)
+    phases.done("install")
+    return unit
 
 
 def specialized_ir(target: Any, *, options: Options) -> str:
@@ -51,19 +81,21 @@ def specialized_ir(target: Any, *, options: Options) -> str:
 
     Raises NotCompiled.
     """
-    return _print(_specialized(target, options, Phases(options.budget.compile_seconds, options.background)).function)
+    phases = Phases(options.budget.compile_seconds, options.background)
+    compiler = _specialized(target, _callee(target, options), options, phases)
+    compiler.writer.forget_sources()
+    return print_ir(compiler.function)
 
 
-def _specialized(target: Any, options: Options, phases: Phases) -> _Compiler:
+def _callee(target: Any, options: Options) -> Callee:
     callee = Specializer(Writer(""), options, {}, None)._callee(target)
     if callee is None:
         raise NotCompiled("builtin-callee", describe(target))
-    assumptions = UnitAssumptions(
-        raw.function_globals(callee.function),
-        exact=options.exact,
-        frozen=options.is_frozen,
-        watch=options.watch,
-    )
+    return callee
+
+
+def _specialized(target: Any, callee: Callee, options: Options, phases: Phases) -> _Compiler:
+    assumptions = _assumptions(callee, options)
     checks = assumptions.root(callee.function, options.unwrap(target))
     parts = raw.function_parts(callee.function)
     source = source_of(parts.code)
@@ -84,8 +116,18 @@ def _specialized(target: Any, options: Options, phases: Phases) -> _Compiler:
         except Restart as restart:
             for decision in restart.decisions:
                 decisions.add(decision)
+            compiler.holes.forget(compiler.writer.constants)
     phases.done("specialize")
     return compiler
+
+
+def _assumptions(callee: Callee, options: Options) -> UnitAssumptions:
+    return UnitAssumptions(
+        raw.function_globals(callee.function),
+        exact=options.exact,
+        frozen=options.is_frozen,
+        watch=options.watch,
+    )
 
 
 def _position(code: types.CodeType) -> str:
@@ -111,8 +153,11 @@ class _Compiler:
         self.writer = Writer(parts.code.co_qualname)
         self.rules = Specializer(self.writer, options, parts.globals, assumptions)
         self.function: Function = self.writer.function
-        self.repairer = Repairer()
         self.root_cell = types.CellType()
+        self.holes = Holes()
+        self.recipe: Recipe | None = None
+        self.namespaces: list[dict[str, Any]] = []
+        self.places: list[int] = []
 
     def specialize(self, target: Any, checks: tuple[Assumption, ...]) -> None:
         """Walk the whole tree from its root.  ``checks``: where one fails the unit calls ``target`` itself."""
@@ -182,10 +227,14 @@ class _Compiler:
         compiler.writer.called = True  # it runs in the middle of an evaluation
         compiler.rules.root_cell = compiler.root_cell
         compiler.walk_variant(variant)
+        compiler.share(variant.function, False)
         compiler.optimize(check)
-        lowered = lower(compiler.function, in_slots=compiler.in_slots(), in_code=stands_in_code, check=check)
-        variant.cell.cell_contents = compiler.make(lowered, (), None)
-        variant.written = compiler.function
+        artefact = compiler.artefact()
+        code = artefact.code(compiler.holes.standing(), check)
+        parts = parts._replace(defaults=(), kwdefaults=None)
+        made, standing = artefact.make(code, parts, compiler.holes.values, compiler.namespaces)
+        variant.cell.cell_contents = made
+        variant.written = lambda: print_ir(artefact.function, standing)
 
     def walk_variant(self, variant: Variant) -> None:
         """Walk a function whose parameters are partly items of lists."""
@@ -312,7 +361,7 @@ class _Compiler:
                 op.handler = Target(leaving)
         caught = list(visible_handlers(self.function))
         self.function.blocks.append(leaving)
-        self._append_repair(leaving, self.repairer.repair, exception).append("py.reraise", [exception])
+        self._append_repair(leaving, 0, exception).append("py.reraise", [exception])
         for handler, scope in caught:
             if handler is not leaving:
                 self._repair_at(handler, scope)
@@ -321,13 +370,13 @@ class _Compiler:
         """What is caught here and looked at shows the functions that were inlined."""
         ops, handler.ops = handler.ops, []
         exception = handler.params[handler.catches - 1]
-        self._append_repair(handler, self.repairer.catching(scope), exception).ops += ops
+        self._append_repair(handler, scope, exception).ops += ops
 
-    def _append_repair(self, block: Block, repair: Callable[[BaseException], None], exception: Value) -> Block:
+    def _append_repair(self, block: Block, scope: int, exception: Value) -> Block:
         """Call the repairer, which must not be in the way when the stack is full; the block to go on in."""
         failed, after = Block(1), Block()
         failed.cold = after.cold = True
-        callee = block.append("py.const", value=repair)
+        callee = block.append("py.const", value=self.holes.new(Repairer.catching, "repair", (scope,)))
         call = block.append("py.call", [callee.result, exception], (), Target(failed), kwnames=())
         block.append("py.release", call.results)
         block.append("br", (), [Target(after)])
@@ -338,59 +387,43 @@ class _Compiler:
         blocks.append(failed)
         return after
 
-    def make(self, lowered: Lowered, defaults: tuple[Any, ...], kwdefaults: Any) -> Any:
-        """The function object."""
-        parts, function = self.parts, self.function
-        closure = tuple(
-            types.CellType(cell.value) if isinstance(cell, Captured) else cell for cell in lowered.cells
+    def share(self, target: Any, sharing: bool) -> None:
+        """Cut the objects of this tree out of the function.  ``sharing``: others may use it too."""
+        remove_unreachable(self.function)
+        remove_unused(self.function)
+        maker = RecipeMaker(self.writer.trace, self.assumptions, self.options)
+        if sharing:
+            self.recipe = recipe_of(maker, target, self.function, self.root_cell)
+        scopes = [self.assumptions.namespace_of(scope.code, self.parts.globals) for scope in self.function.scopes]
+        self.namespaces = scopes
+        places = [maker.places.get(id(namespace)) for namespace in scopes]
+        self.places = [place for place in places if place is not None]
+        if len(places) != len(self.places):
+            self.recipe = None
+        self.holes.cut(self.function, self.root_cell, maker if self.recipe is not None else None)
+        self.holes.forget(self.writer.constants)
+
+    def artefact(self) -> Artefact:
+        """What other trees of this shape can use too."""
+        report = self.rules.report.as_dict()
+        return Artefact(
+            self.function, self.in_slots(), self.holes.origins, self.recipe, self.places, report, self.source.function
         )
-        made = types.FunctionType(
-            lowered.code, parts.globals, parts.code.co_name, defaults or None, closure or None
-        )
-        made.__kwdefaults__ = kwdefaults
-        namespaces = [self.assumptions.namespace_of(scope.code, parts.globals) for scope in function.scopes]
-        self.repairer.complete(lowered.code, function.scopes, lowered.scopes, namespaces)
-        return made
-
-    def unit(self, lowered: Lowered, phases: Phases) -> Unit:
-        """The function object and all that is known about it."""
-        parts, function = self.parts, self.function
-        count = function.signature.argcount
-        defaults = parts.defaults[-count:] if count and parts.defaults else ()
-        # The same dict of keyword defaults: what is written into it is seen.
-        made = self.root_cell.cell_contents = self.make(lowered, defaults, parts.kwdefaults)
-        phases.done("install")
-        report, lifted = self.rules.report.as_dict(), self.source.function
-        report.update(
-            phases=phases.seconds,
-            code_bytes=len(lowered.code.co_code),
-            tier="bytecode",
-            ir={
-                "lifted": lambda: _print(lifted),
-                "optimized": lambda: "\n".join(map(_print, [function, *self.rules.variants.written()])),
-            },
-            graph=lambda path: _draw(function, path),
-            bytecode=lambda: _disassemble(lowered.code),
-        )
-        return Unit(made, self.assumptions, report)
 
 
-def _print(function: Function) -> str:
-    from lineiform.ir.text import print_function
-
-    return print_function(function)
-
-
-def _draw(function: Function, path: str | os.PathLike[str]) -> None:
-    from lineiform.observe.graph import write_graph
-
-    write_graph(function, path)
-
-
-def _disassemble(code: types.CodeType) -> str:
-    import dis
-    import io
-
-    out = io.StringIO()
-    dis.dis(code, file=out, depth=0)  # constants may be objects that answer to every attribute
-    return out.getvalue()
+def _instance(artefact: Artefact, callee: Callee, target: Any, options: Options, phases: Phases) -> Unit | None:
+    """The unit for another tree; None when it has not the shape."""
+    try:
+        assumptions = _assumptions(callee, options)
+        assumptions.root(callee.function, options.unwrap(target))
+        found = artefact.recipe.follow(target, assumptions, options)
+        shared = artefact.shared
+    except (Mismatch, NotCompiled, raw.Unreadable, TypeError, ValueError):
+        return None
+    values = [found[origin] if type(origin) is int else None for origin in artefact.origins]
+    namespaces = [found[place] for place in artefact.namespaces]
+    unit = artefact.unit(
+        shared, raw.function_parts(callee.function), values, namespaces, assumptions, phases=phases.seconds, shared=True
+    )
+    phases.done("share")
+    return unit

@@ -12,6 +12,9 @@ import types
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
+
+from tests.fuzz.twins import Twins
 
 
 class Candidate:
@@ -75,6 +78,7 @@ class Schedule:
     eager: bool = True
     threshold: int = 1
     limits: dict[str, float] = field(default_factory=dict)
+    twins: int = 0  # trees of the same shape that are compiled before
     pin: str = ""  # what the first argument is specialised for: an int, or the name of a type
 
 
@@ -89,11 +93,17 @@ SCHEDULES = (
     Schedule(limits=SMALL, pin="1"),
     Schedule(eager=False, limits=SMALL, pin="int"),
     Schedule(limits={"compile_seconds": 1.0}),
+    Schedule(limits=SMALL, twins=1),
+    Schedule(limits=SMALL, twins=3),
+    Schedule(eager=False, threshold=2, limits=SMALL, twins=2),
 )
 
 
 class Specialize(Candidate):
-    """The root sped up: at once, or after some calls, with much or little to spend; never taken out again."""
+    """The root sped up: at once, or after some calls, with much or little to spend; never taken out again.
+
+    Now and then other trees of its shape are compiled before, so that it is given their code.
+    """
 
     name = "specialize"
     frames = False
@@ -107,6 +117,11 @@ class Specialize(Candidate):
 
         self._lineiform = lineiform
         self._jit: Any = None
+        self._seed = 0
+
+    def prepare(self, source: str, code: types.CodeType) -> types.CodeType:
+        self._seed = crc32(source.encode("utf-8", "replace")) + self.schedule
+        return code
 
     def wrap(self, root: Any, namespace: dict[str, Any]) -> Any:
         schedule = SCHEDULES[self.schedule % len(SCHEDULES)]
@@ -121,7 +136,11 @@ class Specialize(Candidate):
                 root = self._jit.specialize(root, pin)
             except TypeError:
                 self.counts["roots without a parameter to pin"] += 1
-        return self._jit.speedup(root, eager=schedule.eager)
+        twins = Twins(self._seed)
+        kept = [self._jit.speedup(twins.twin(root), eager=True) for _ in range(schedule.twins)]
+        entry = self._jit.speedup(root, eager=schedule.eager)
+        del kept  # what they share lives no longer than one of them: the module is in no one's hands
+        return entry
 
     def complaint(self) -> str | None:
         if self._jit is None:

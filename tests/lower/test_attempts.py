@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lineiform import Lineiform, pipeline
+from lineiform import Lineiform
+from lineiform.code import artefacts
 from lineiform.lower.bytecode import lowering
 
 
@@ -54,7 +55,7 @@ def tree() -> Callable[[Any], Any]:
 
 
 def test_going_back_gives_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    rewind, lower = lowering.Writer.rewind, pipeline.lower
+    rewind, lower = lowering.Writer.rewind, artefacts.lower
     calls: list[int] = []
 
     def from_the_beginning(writer: lowering.Writer, index: int) -> None:
@@ -71,7 +72,7 @@ def test_going_back_gives_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None
         assert found.scopes == expected.scopes
         return found
 
-    monkeypatch.setattr(pipeline, "lower", twice)
+    monkeypatch.setattr(artefacts, "lower", twice)
     original = tree()
     fast = Lineiform().speedup(original, eager=True)
     record = {"a": {"d": 1}, "b": None, "c": 3}

@@ -57,6 +57,26 @@ def test_a_cycle_through_a_module_is_collected():
     assert watched() is None
 
 
+def test_objects_die_with_the_last_reference_to_the_entry():
+    """Without a cycle no collector is needed."""
+    jit = a_jit()
+
+    def make():
+        node = Node()
+        node.value = 5
+        return (lambda value: node.value + value), weakref.ref(node)
+
+    function, watched = make()
+    fast = jit.speedup(function, eager=True, strict=True)
+    assert fast(1) == 6
+    gc.disable()
+    try:
+        del function, fast
+        assert watched() is None
+    finally:
+        gc.enable()
+
+
 def test_a_function_made_in_compiled_code_closes_over_the_same_cell():
     """A constant cell as an operand."""
     jit = a_jit()

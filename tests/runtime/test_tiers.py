@@ -412,32 +412,21 @@ def test_limits_of_one_unit(limits, reason):
     assert fast() == 1 == fast() and jit.explain(fast).reason == reason
 
 
-def test_one_shape_is_compiled_once():
-    class Shapes(Compiler):
-        instantiated = 0
-
-        def shape_of(self, target, *, options):
-            return target.__code__
-
+def test_units_that_share_code_are_counted_once():
+    class Sharing(Compiler):
         def compile_callable(self, target, *, options):
             unit = super().compile_callable(target, options=options)
-            unit.shape_key, unit.instantiate = target.__code__, self.instantiate
+            unit.report["shared"] = self.compiled > 1
             return unit
-
-        def instantiate(self, target, options):
-            self.instantiated += 1
-            return Compiler.compile_callable(Compiler(), target, options=options)
 
     def make(value):
         return lambda: value
 
-    jit = make_jit(Shapes(), threshold=0)
-    entries = [jit.speedup(make(number)) for number in range(1000)]
-    assert [entry() for entry in entries] == list(range(1000))
-    assert jit.compiler.compiled == 1 and jit.compiler.instantiated == 999
-    assert jit.stats()["events"]["shared"] == 999
-    del entries
-    assert not jit._service.cache._shapes
+    jit = make_jit(Sharing(), threshold=0)
+    entries = [jit.speedup(make(number)) for number in range(100)]
+    assert [entry() for entry in entries] == list(range(100))
+    assert jit.stats()["events"]["shared"] == 99 and jit.stats()["events"]["compiled"] == 1
+    assert jit.stats()["code_bytes"] == jit.explain(entries[0]).to_dict()["code_bytes"]
 
 
 # -- tracers -------------------------------------------------------------------------------------------------

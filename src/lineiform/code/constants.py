@@ -11,7 +11,7 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType, ModuleTyp
 
 from lineiform.assumptions import raw
 
-ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range, CodeType)
+ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range, CodeType, raw.Absent)
 _CONTAINERS = (tuple, frozenset)
 _OF_TYPES = (MethodDescriptorType, WrapperDescriptorType)
 

@@ -109,21 +109,25 @@ class Repairer:
         code: CodeType,
         scopes: Sequence[Scope],
         changes: Sequence[tuple[int, int]],
-        namespaces: Sequence[dict[str, Any]],
     ) -> None:
-        """``changes``: (byte offset, scope); ``namespaces``: globals of each scope's function."""
+        """``changes``: (byte offset, scope)."""
         self._scopes = scopes
         self._offsets = [offset for offset, _ in changes]
         self._at = [scope for _, scope in changes]
         self._positions = list(code.co_positions())
-        self._namespaces = namespaces
 
-    def repair(self, exception: BaseException) -> None:
-        """Called by the unit with an exception that is about to leave it."""
-        self._repair(exception, sys._getframe(1), 0)
+    def within(self, namespaces: Sequence[dict[str, Any]]) -> Repairer:
+        """The repairer of one instance of the code.  ``namespaces``: globals of each scope's function."""
+        repairer = Repairer()
+        repairer._scopes, repairer._offsets, repairer._at = self._scopes, self._offsets, self._at
+        repairer._positions, repairer._parts, repairer._namespaces = self._positions, self._parts, namespaces
+        return repairer
 
     def catching(self, scope: int) -> Callable[[BaseException], None]:
-        """As ``repair``, for an exception that is caught in ``scope``: its callers are added when it leaves."""
+        """What the unit calls with an exception that is caught in ``scope`` (0: is about to leave it).
+
+        The callers of ``scope`` are added when it leaves.
+        """
 
         def repair(exception: BaseException) -> None:
             self._repair(exception, sys._getframe(1), scope)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import copysign, isnan
 from struct import pack
 from types import CodeType, FunctionType
 from typing import Any, Final
 
 from lineiform.ir.function import Block, Function, Op, Position, Target, Value
+from lineiform.ir.holes import Hole
 
 NAME: Final = re.compile(r"[^\W\d][\w.]*|\.\w[\w.]*")
 """Names that stand without quotes."""
@@ -32,19 +33,21 @@ _CANONICAL_NAN: Final = (pack("<d", float("nan")), pack("<d", -float("nan")))
 _LONG_INTEGER: Final = 1000  # bits; longer ones are written in base 16, which has no limit on its length
 
 
-def print_function(function: Function, objects: list[Any] | None = None) -> str:
+def print_function(
+    function: Function, objects: list[Any] | None = None, *, standing: Mapping[int, object] | None = None
+) -> str:
     """The text of ``function``.
 
     ``objects``: the table for what has no literal; objects are found by identity and added at the end.
     Values, blocks and variables that don't belong to the function are printed as such, for debugging; such
-    text can't be parsed.
+    text can't be parsed.  ``standing``: what stands in holes, by number.
     """
-    return _Printer(function, [] if objects is None else objects).text()
+    return _Printer(function, [] if objects is None else objects, standing or {}).text()
 
 
 def print_op(function: Function, op: Op) -> str:
     """One op as it stands in the text of ``function``."""
-    return _Printer(function, [])._op(op)
+    return _Printer(function, [], {})._op(op)
 
 
 def literal(value: object) -> str | None:
@@ -139,8 +142,9 @@ def quoted(name: str) -> str:
 
 
 class _Printer:
-    def __init__(self, function: Function, objects: list[Any]) -> None:
+    def __init__(self, function: Function, objects: list[Any], standing: Mapping[int, object]) -> None:
         self.function = function
+        self.standing = standing
         self.objects = objects
         self.object_index = {id(value): n for n, value in enumerate(objects)}
         self.blocks = {block: f"^{n}" for n, block in enumerate(function.blocks)}
@@ -255,6 +259,8 @@ class _Printer:
         return f"#{index}"
 
     def _constant(self, value: object) -> str:
+        if type(value) is Hole:
+            value = self.standing.get(value.index, value)
         text = literal(value)
         return self._object(value) if text is None else text
 

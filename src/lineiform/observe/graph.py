@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -49,13 +50,15 @@ class Edge(NamedTuple):
     raised: bool
 
 
-def write_graph(function: Function, path: str | os.PathLike[str]) -> None:
-    """Write the picture to `path`; raises ValueError unless the name ends in .svg or .html."""
+def write_graph(
+    function: Function, path: str | os.PathLike[str], standing: Mapping[int, object] | None = None
+) -> None:
+    """Write the picture to `path`, with what stands in holes.  Raises ValueError unless it ends in .svg or .html."""
     name = os.fsdecode(os.fspath(path))
     kind = os.path.splitext(name)[1].lower()
     if kind not in (".svg", ".html"):
         raise ValueError(f"a graph is written as .svg or .html, not as {kind or 'a file without a suffix'}")
-    nodes, edges = graph_of(function)
+    nodes, edges = graph_of(function, standing)
     picture = _by_graphviz(nodes, edges) or draw(nodes, edges)
     if kind == ".html":
         title = escape(function.name)
@@ -65,11 +68,11 @@ def write_graph(function: Function, path: str | os.PathLike[str]) -> None:
         file.write(picture)
 
 
-def graph_of(function: Function) -> tuple[list[Node], list[Edge]]:
+def graph_of(function: Function, standing: Mapping[int, object] | None = None) -> tuple[list[Node], list[Edge]]:
     """Blocks and edges of a function."""
     number = {block: index for index, block in enumerate(function.blocks)}
     nodes = [Node(lines[0].split("(")[0].rstrip(":"), lines, block.cold)
-             for block, lines in zip(function.blocks, _texts(function), strict=True)]
+             for block, lines in zip(function.blocks, _texts(function, standing), strict=True)]
     edges = dict.fromkeys(edge for block in function.blocks for edge in _ways(block, number))
     return nodes, list(edges)
 
@@ -80,10 +83,10 @@ def _ways(block: Block, number: dict[Block, int]) -> list[Edge]:
     return ways + [Edge(here, number[op.handler.block], True) for op in block.ops if op.handler is not None]
 
 
-def _texts(function: Function) -> list[list[str]]:
+def _texts(function: Function, standing: Mapping[int, object] | None) -> list[list[str]]:
     """The lines of each block, without control characters, which XML cannot hold."""
     blocks: list[list[str]] = []
-    for line in print_function(function).splitlines():
+    for line in print_function(function, standing=standing).splitlines():
         line = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", line)
         shown = line if len(line) <= _LONGEST else line[:_LONGEST - 1] + "…"
         if line.startswith("^"):

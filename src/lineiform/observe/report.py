@@ -211,7 +211,7 @@ _LISTS = ("inlined", "residual", "loops", "exits")
 def _unit_facts(unit: Unit | None) -> dict[str, Any]:
     if unit is None:
         return {**{name: [] for name in _LISTS}, "assumptions": [], "code_bytes": 0, "tier": None,
-                "exits_counted": False}
+                "exits_counted": False, "shared": False}
     facts: dict[str, Any] = {name: list(unit.report.get(name) or []) for name in _LISTS[1:]}
     tree = unit.report.get("inlined")
     facts["inlined"] = [tree] if isinstance(tree, dict) else list(tree or [])
@@ -219,6 +219,7 @@ def _unit_facts(unit: Unit | None) -> dict[str, Any]:
     facts["code_bytes"] = unit.code_bytes
     facts["tier"] = unit.report.get("tier", "bytecode")
     facts["exits_counted"] = facts["tier"] != "bytecode"
+    facts["shared"] = bool(unit.report.get("shared"))
     return facts
 
 
@@ -257,7 +258,8 @@ def _speed_lines(facts: dict[str, Any]) -> Iterable[str]:
         parts = ", ".join(f"{phase} {spent * 1000:.2f}"
                           for phase, spent in seconds.items() if phase != "total")
         total = seconds.get("total", 0.0) * 1000
-        yield f"  compiled in {total:.2f} ms" + (f" ({parts})" if parts else "") + _size(facts)
+        done = "filled in from shared code" if facts["shared"] else "compiled"
+        yield f"  {done} in {total:.2f} ms" + (f" ({parts})" if parts else "") + _size(facts)
 
 
 def _size(facts: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from lineiform.ir.analysis import reverse_postorder
 from lineiform.ir.function import Block, Function, Op, Target, Value
+from lineiform.ir.holes import is_same
 from lineiform.optimize.cleanup import remove_unreachable
 
 TESTS = frozenset(("py.truth", "py.is", "i1.not", "i1.const"))
@@ -147,8 +148,10 @@ def _outcome(block: Block, values: Mapping[Value, Value]) -> int | None:
                 return None
             known[op.results[0]] = bool(value)
         elif name == "py.is" and all(operand in constants for operand in op.operands):
-            left, right = (constants[operand] for operand in op.operands)
-            known[op.results[0]] = (left is right) is not op.attributes["invert"]
+            same = is_same(*(constants[operand] for operand in op.operands))
+            if same is None:
+                return None
+            known[op.results[0]] = same is not op.attributes["invert"]
         elif name == "i1.not" and op.operands[0] in known:
             known[op.results[0]] = not known[op.operands[0]]
         elif name in TESTS:

@@ -16,15 +16,17 @@ CO_VARARGS, CO_VARKEYWORDS = 0x04, 0x08  # as in `inspect`, which takes ten mill
 
 
 class Making:
-    """How values that binding needs are written: constants, tuples, dicts."""
+    """How values that binding needs are written: constants, tuples, dicts, items of the tuple of defaults."""
 
     def __init__(
         self,
         constant: Callable[[Any], Value],
         make_tuple: Callable[[Sequence[Value]], Value],
         make_dict: Callable[[Sequence[tuple[str, Value]]], Value],
+        item: Callable[[Any, int], Value] | None = None,
     ) -> None:
         self.constant = constant
+        self.item = item or (lambda items, index: constant(items[index]))
         self.make_tuple = make_tuple
         self.make_dict = make_dict
 
@@ -66,7 +68,7 @@ def bind(
         if bound is not None:
             result.append(bound)
         elif number < count and number >= first_default:
-            result.append(making.constant(defaults[number - first_default]))
+            result.append(making.item(defaults, number - first_default))
         elif number >= count and kwdefaults is not None and names[number] in kwdefaults:
             result.append(making.constant(kwdefaults[names[number]]))
         else:

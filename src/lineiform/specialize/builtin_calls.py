@@ -13,7 +13,9 @@ from lineiform.specialize.engine import Activation
 from lineiform.specialize.inlining import Inlining
 from lineiform.specialize.operators import OPERATORS
 from lineiform.specialize.values import (
+    Abstract,
     constant_of,
+    identity_of,
     is_constant,
 )
 from lineiform.specialize.virtual_lists import length
@@ -34,6 +36,11 @@ def _operator_functions() -> dict[int, tuple[Any, int, str, dict[str, Any]]]:
 
 
 OPERATOR_FUNCTIONS = _operator_functions()
+
+
+def may_be_pure(value: Abstract) -> bool:
+    """Whether a value is a constant that a pure function may be applied to."""
+    return is_constant(value) and folding.may_be_pure(type(identity_of(value)))
 
 
 def is_builtin(callee: object) -> bool:
@@ -69,7 +76,7 @@ class BuiltinCalls(Inlining):
             function = folding.BUILTINS.get(callee)
         except TypeError:
             return False
-        if function is not None and is_builtin(callee) and all(is_constant(value) for value in arguments):
+        if function is not None and is_builtin(callee) and all(map(may_be_pure, arguments)):
             result = folding.fold(function, *(constant_of(value) for value in arguments))
             if result is not None:
                 self.assume(activation, op.operands[0])

@@ -49,7 +49,7 @@ class Calls(BuiltinCalls):
             self.report.residual(self._site(activation, op, self.root_key[0]), "recursive")
             self._plain(activation, op)
             return
-        present = self.peek(activation, op.operands[0])
+        present = self.glance(activation, op.operands[0])
         if present is None:
             self._residual(activation, op, "unknown-callee")
             return
@@ -93,8 +93,10 @@ class Calls(BuiltinCalls):
         generic code loads it again, which gives the same: nothing can have run in between.
         """
         call = activation.source.callee_only.get(op.results[0])
-        present = self.peek(activation, op.results[0])
-        if call is None or present is None:
+        if call is None:
+            return
+        present = self.glance(activation, op.results[0])
+        if present is None:
             return
         target = self._callee(present[0])
         if target is None:
@@ -138,7 +140,7 @@ class Calls(BuiltinCalls):
 
     def _call_ex(self, activation: Activation, op: Op) -> None:
         """Calls with ``*`` and ``**`` stay calls, except when it shows which arguments ``*`` gives."""
-        present = self.peek(activation, op.operands[0])
+        present = self.glance(activation, op.operands[0])
         items = self._spread_items(activation, op)
         if present is not None and items is not None:
             target = self._callee(present[0])
@@ -177,7 +179,7 @@ class Calls(BuiltinCalls):
                 activation.environment.pop(source, None)
 
     def _residual(self, activation: Activation, op: Op, reason: str) -> None:
-        present = self.peek(activation, op.operands[0])
+        present = self.glance(activation, op.operands[0], builtin=True)
         self.report.residual(self._site(activation, op, present[0] if present else None), reason)
         activation.write(op)
         self._forget(op)

@@ -20,7 +20,8 @@ from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Op, Position, Scope, Target, Value, Variable, supplied
 from lineiform.ir.ops import OPS, POLLS, RAISES, TERMINATOR
 from lineiform.specialize import meeting, virtual
-from lineiform.specialize.source import Source
+from lineiform.specialize.source import Source as LiftedSource
+from lineiform.specialize.trace import Source, Trace
 from lineiform.specialize.values import (
     ATOMS,
     Abstract,
@@ -30,9 +31,10 @@ from lineiform.specialize.values import (
     KnownIterator,
     KnownMethod,
     boolean_of,
-    constant_of,
+    identity_of,
     is_constant,
     is_unbound,
+    source_of_constant,
 )
 
 Environment = dict[Value, Abstract]
@@ -99,6 +101,8 @@ class Writer:
     def __init__(self, name: str) -> None:
         self.function = Function(name)
         self.known = Known()
+        self.trace = Trace()
+        self.constants: list[Op] = []  # all that were written
         self.block = Block()
         self.position: Position | None = None
         self.scope = 0
@@ -132,9 +136,18 @@ class Writer:
         self.size += 1
         return op
 
-    def constant(self, value: object) -> Value:
-        """A constant, written at the current place."""
-        return self.op("py.const", attributes={"value": value}).results[0]
+    def constant(self, value: object, source: Source | None = None) -> Value:
+        """A constant, written at the current place.  ``source``: see ``trace``."""
+        source = source or self.trace.of_object(value)
+        attributes = {"value": value} if source is None else {"value": value, "source": source}
+        made = self.op("py.const", attributes=attributes)
+        self.constants.append(made)
+        return made.results[0]
+
+    def forget_sources(self) -> None:
+        """Leave constants as passes know them: for a function that is not shared."""
+        for op in self.constants:
+            op.attributes = {"value": op.attributes["value"]}
 
     def boolean(self, value: bool) -> Value:
         return self.op("i1.const", attributes={"value": value}).results[0]
@@ -167,7 +180,7 @@ _AFTER_ALL = 1 << 60
 def runs_unknown_code(op: Op) -> bool:
     """Whether an op calls something, so that globals may be others behind it."""
     if op.spec.name == "py.call" and is_constant(op.operands[0]):
-        return not any(constant_of(op.operands[0]) is harmless for harmless in (len, type, isinstance))
+        return not any(identity_of(op.operands[0]) is harmless for harmless in (len, type, isinstance))
     return op.spec.name in _CALLING
 
 
@@ -189,7 +202,7 @@ class Activation:
         self,
         writer: Writer,
         rules: Any,
-        source: Source,
+        source: LiftedSource,
         scope: int,
         parent: Activation | None = None,
         outer: OuterHandler | None = None,
@@ -336,13 +349,15 @@ class Activation:
             # They differ only behind their loop, where nothing but a release is left to be done with them.
             return KnownIterator((), 0)
         if all(is_constant(value) for value in values):
-            constant = constant_of(first)
-            if all(constant_of(value) is constant for value in values):
-                return self._constant_in(out, "py.const", {"value": constant})
+            constant, source = identity_of(first), source_of_constant(first)
+            if all(identity_of(value) is constant and source_of_constant(value) is source for value in values):
+                assert isinstance(first, Value) and isinstance(first.owner, Op)
+                return self._constant_in(out, "py.const", dict(first.owner.attributes))
         return None
 
     def _constant_in(self, out: Block, name: str, attributes: dict[str, Any]) -> Value:
         op = Op(OPS[name], (), attributes, (), None, self.writer.position, self.scope)
+        self.writer.constants.append(op)
         out.ops.append(op)
         return op.results[0]
 
@@ -562,6 +577,8 @@ class Activation:
         """Write the ops that make a known iterator."""
         if isinstance(value, KnownIterator) and value.live is not None:
             return self._build_live(value.live, value.index)
+        if isinstance(value, KnownIterator) and value.origin is not None:
+            return self._build_live(value.origin, value.index)
         if isinstance(value, KnownIterator):
             rest = self.writer.constant(tuple(value.items[value.index :]))
             return self.writer.op("py.get_iter", [rest]).results[0]
@@ -572,8 +589,8 @@ class Activation:
             return value.build(self)
         return value
 
-    def _build_live(self, items: list[Any], index: int) -> Value:
-        """An iterator over a list that stands where the unrolled loop has arrived."""
+    def _build_live(self, items: list[Any] | tuple[Any, ...], index: int) -> Value:
+        """An iterator over a list or tuple that stands where the unrolled loop has arrived."""
         writer = self.writer
         iterator = writer.op("py.get_iter", [writer.constant(items)]).results[0]
         if index:
@@ -699,7 +716,8 @@ class Activation:
         for name, value in environment.items():
             if value is iterator:
                 environment[name] = advanced
-        item = self.writer.constant(iterator.items[iterator.index])
+        origin = None if iterator.origin is None else self.writer.trace.of_item(iterator.origin, iterator.index)
+        item = self.writer.constant(iterator.items[iterator.index], origin)
         # The body has exactly this one way in: its first parameter is the item.
         live = {value: environment[value] for value in self.source.live[body.block]}
         args = (item, *(environment[argument] for argument in body.args))

@@ -47,6 +47,11 @@ _MAX_BITS = 4096
 _MAX_LENGTH = 4096
 
 
+def may_be_pure(kind: type) -> bool:
+    """Whether objects of an exact type can be pure."""
+    return any(kind is pure for pure in PURE) or kind is tuple
+
+
 def is_pure(value: object) -> bool:
     """Exact builtin scalar, or a tuple of such."""
     kind = type(value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.table import Kind
+from lineiform.code.constants import stands_in_code
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Op, Target, Value
 from lineiform.specialize import meeting, virtual
@@ -17,6 +19,7 @@ from lineiform.specialize.relying import rely
 from lineiform.specialize.source import source_of
 from lineiform.specialize.values import (
     constant_of,
+    identity_of,
     is_constant,
 )
 
@@ -51,7 +54,7 @@ class Inlining(Callees):
             parts.kwdefaults,
             arguments[:count],
             list(zip(names, arguments[count:])),
-            Making(writer.constant, self._tuple_of, self._dict_of),
+            Making(writer.constant, self._tuple_of, self._dict_of, self._item_of),
         )
         assert values is not None
         assert activation.instance is not None
@@ -119,12 +122,16 @@ class Inlining(Callees):
 
     def _tuple_of(self, values: Sequence[Value]) -> Value:
         writer = self.writer
-        if all(is_constant(value) for value in values):
+        if all(is_constant(value) and stands_in_code(identity_of(value)) for value in values):
             return writer.constant(tuple(constant_of(value) for value in values))
         made = writer.op("py.build_tuple", list(values)).results[0]
         writer.known.types[made] = tuple
         writer.known.items[made] = tuple(values)
         return made
+
+    def _item_of(self, items: Any, index: int) -> Value:
+        source = self.writer.trace.of_item(items, index) if type(items) is tuple else None
+        return self.writer.constant(items[index], source)
 
     def _dict_of(self, items: Sequence[tuple[str, Value]]) -> Value:
         writer = self.writer

@@ -18,7 +18,9 @@ from lineiform.specialize.values import (
     ATOMS,
     UNBOUND,
     constant_of,
+    identity_of,
     is_constant,
+    is_same_constant,
     is_unbound,
 )
 
@@ -86,7 +88,8 @@ class Operators(State):
     def _truth(self, activation: Activation, op: Op) -> None:
         value = activation.environment[op.operands[0]]
         if is_constant(value):
-            known = self._truth_of(constant_of(value))
+            decided = type(identity_of(value)) in ATOMS or type(identity_of(value)) is tuple
+            known = self._truth_of(constant_of(value) if decided else identity_of(value))
             if known is not None:
                 self._set(activation, op, self.writer.boolean(known))
                 return
@@ -110,13 +113,13 @@ class Operators(State):
     def _is(self, activation: Activation, op: Op) -> None:
         left, right = (activation.environment[operand] for operand in op.operands)
         if is_constant(left) and is_constant(right):
-            same = constant_of(left) is constant_of(right)
+            same = is_same_constant(left, right)
             self._set(activation, op, self.writer.boolean(same is not op.attributes["invert"]))
             return
         known = self.writer.known
         for one, other in ((left, right), (right, left)):
             kind = known.type_of(one)
-            if kind is not None and is_constant(other) and constant_of(other) is None and kind is not type(None):
+            if kind is not None and is_constant(other) and identity_of(other) is None and kind is not type(None):
                 self._set(activation, op, self.writer.boolean(bool(op.attributes["invert"])))
                 return
         activation.write(op)
@@ -167,6 +170,8 @@ class Operators(State):
         """What a pure operator gives for constants, in a one-tuple."""
         if function is None or not all(is_constant(value) for value in values):
             return None
+        if not all(folding.may_be_pure(type(identity_of(value))) for value in values):
+            return None
         operands = [constant_of(value) for value in values]
         if function is folding.UNARY["invert"] and type(operands[0]) is bool:
             return None  # warns on 3.12
@@ -179,7 +184,7 @@ class Operators(State):
 
     def _contains(self, activation: Activation, op: Op) -> None:
         item, container = (activation.environment[operand] for operand in op.operands)
-        if is_constant(item) and is_constant(container) and type(constant_of(container)) in (tuple, str, bytes):
+        if is_constant(item) and is_constant(container) and type(identity_of(container)) in (tuple, str, bytes):
             result = folding.fold(lambda c, i: i in c, constant_of(container), constant_of(item))
             if result is not None:
                 self._set(activation, op, self.writer.boolean(result[0] is not op.attributes["invert"]))

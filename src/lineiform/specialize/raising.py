@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lineiform.assumptions import raw
 from lineiform.ir.function import Block, Op, Target, Value
 from lineiform.specialize.engine import Activation
 from lineiform.specialize.relying import get_of
@@ -68,11 +69,11 @@ def load_global_of(
     value = after.add_param()
     cold, position = writer.block.cold, writer.position
     for place in (namespace, builtins):
-        operands = [writer.constant(get_of(place)), writer.constant(op.attributes["name"]), writer.constant(_MISSING)]
+        operands = [writer.constant(part) for part in (get_of(place), op.attributes["name"], raw.MISSING)]
         handler = activation.handler(op, activation.environment)
         found = writer.op("py.call", operands, (), handler, {"kwnames": ()}).results[0]
         missing, there = Block(), Block()
-        test = writer.op("py.is", [found, writer.constant(_MISSING)], attributes={"invert": False})
+        test = writer.op("py.is", [found, writer.constant(raw.MISSING)], attributes={"invert": False})
         writer.op("cond_br", test.results, [Target(missing), Target(there)])
         writer.open(there, cold)
         writer.op("br", (), [Target(after, [found])])
@@ -81,6 +82,3 @@ def load_global_of(
     writer.open(after, cold)
     writer.position = position
     return value
-
-
-_MISSING = object()

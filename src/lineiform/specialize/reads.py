@@ -59,7 +59,7 @@ class Reads(Calls):
             return
         relied = self._cell_assumption(activation, constant_of(cell), op.attributes["name"])
         if relied is not None and is_certain(relied):
-            self._constant(activation, op, relied.value)
+            self._constant(activation, op, relied.value, self.writer.trace.of_read(relied))
             return
         present = raw.cell_value(constant_of(cell)) if relied is None else relied.value
         load_cell(activation, op)
@@ -68,7 +68,7 @@ class Reads(Calls):
         elif present is not raw.EMPTY:
             result = activation.environment[op.results[0]]
             assert isinstance(result, Value)
-            self.writer.known.expected[result] = present
+            self._expect(result, present, relied)
             self.checks[result] = ("cell", id(constant_of(cell)))
             self._settle_callee(activation, op)
 
@@ -141,7 +141,7 @@ class Reads(Calls):
     # Attributes
 
     def _load_attr(self, activation: Activation, op: Op) -> None:
-        base = self.peek(activation, op.operands[0])
+        base = self.glance(activation, op.operands[0], builtin=True)
         if base is None:
             self._load_attr_of_value(activation, op)
             return
@@ -164,14 +164,14 @@ class Reads(Calls):
         which = Kind.SLOT if kind is AttributeKind.SLOT else Kind.INSTANCE_ATTRIBUTE
         relied = self.assumptions.register(which, base[0], op.attributes["name"])
         if is_certain(relied):
-            self._constant(activation, op, relied.value)
+            self._constant(activation, op, relied.value, self.writer.trace.of_read(relied))
             return
         # Reading it runs no user code: what was checked before still holds.
         activation.write(op)
         value = activation.environment[op.results[0]]
         assert isinstance(value, Value)
         if relied.usable:
-            self.writer.known.expected[value] = relied.value
+            self._expect(value, relied.value, relied)
             self.checks[value] = key
         self._settle_callee(activation, op)
 

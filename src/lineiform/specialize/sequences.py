@@ -6,6 +6,7 @@ from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.table import Kind
+from lineiform.code.constants import stands_in_code
 from lineiform.ir.function import Op, Value
 from lineiform.specialize import generators
 from lineiform.specialize.engine import Activation
@@ -14,6 +15,7 @@ from lineiform.specialize.values import (
     ITERABLES,
     KnownIterator,
     constant_of,
+    identity_of,
     is_constant,
 )
 
@@ -31,17 +33,18 @@ class Sequences(Reads):
     """Items, sequences and the loops over them."""
 
     def _subscr(self, activation: Activation, op: Op) -> None:
-        base = self.peek(activation, op.operands[0])
+        base = self.glance(activation, op.operands[0], builtin=True)
         key = activation.environment[op.operands[1]]
         items = self.writer.known.items.get(activation.environment[op.operands[0]])  # type: ignore[arg-type]
-        if is_constant(key) and type(constant_of(key)) is int:
+        known = items is not None or base is not None and type(base[0]) is tuple
+        if known and is_constant(key) and type(identity_of(key)) is int:
             index = constant_of(key)
             if items is not None and -len(items) <= index < len(items):
                 self._set(activation, op, items[index])
                 return
             if base is not None and type(base[0]) is tuple and -len(base[0]) <= index < len(base[0]):
                 self.assume(activation, op.operands[0])
-                self._constant(activation, op, base[0][index])
+                self._constant(activation, op, base[0][index], self.writer.trace.of_item(base[0], index))
                 return
         if base is not None and self._frozen_item(activation, op, base[0], key):
             return
@@ -69,7 +72,7 @@ class Sequences(Reads):
 
     def _build_tuple(self, activation: Activation, op: Op) -> None:
         values = [activation.environment[operand] for operand in op.operands]
-        if all(is_constant(value) for value in values):
+        if all(is_constant(value) and stands_in_code(identity_of(value)) for value in values):
             self._constant(activation, op, tuple(constant_of(value) for value in values))
             return
         if generators.build_closure(activation, op):
@@ -81,13 +84,15 @@ class Sequences(Reads):
         self.writer.known.items[written] = tuple(activation.materialise(operand) for operand in op.operands)
 
     def _get_iter(self, activation: Activation, op: Op) -> None:
-        base = self.peek(activation, op.operands[0])
+        base = self.glance(activation, op.operands[0], builtin=True)
         if base is not None and op.results[0] in activation.source.iterators:
             items = self._items(base[0])
             if items is not None and self._may_unroll(activation, op, len(items)):
+                if type(base[0]) is not tuple:
+                    self.peek(activation, op.operands[0])
                 self.assume(activation, op.operands[0])
                 live = base[0] if type(base[0]) is list and not self.options.is_frozen(base[0]) else None
-                self._set(activation, op, KnownIterator(items, 0, live))
+                self._set(activation, op, KnownIterator(items, 0, live, base[0] if type(base[0]) is tuple else None))
                 self.report.loop(self._place(activation, op.position), len(items))
                 return
         kind = self.writer.known.type_of(activation.environment[op.operands[0]])
@@ -158,10 +163,11 @@ class Sequences(Reads):
         value = activation.environment[op.operands[0]]
         count = op.attributes["count"]
         items = self.writer.known.items.get(value)  # type: ignore[arg-type]
-        if items is None and is_constant(value) and type(constant_of(value)) is tuple:
-            constants = constant_of(value)
+        if items is None and is_constant(value) and type(identity_of(value)) is tuple:
+            (constants,) = self.glance(activation, op.operands[0]) or ((),)
             if len(constants) == count:
-                items = tuple(self.writer.constant(item) for item in constants)
+                source = self.writer.trace.of_item
+                items = tuple(self.writer.constant(item, source(constants, n)) for n, item in enumerate(constants))
         if items is not None and len(items) == count:
             for result, item in zip(op.results, items):
                 activation.environment[result] = item

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from lineiform.assumptions import raw
+from lineiform.assumptions.registry import Assumption
 from lineiform.ir.function import Op, Position, Value
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.report import CallSite, Report
+from lineiform.specialize.trace import ATOMS, TRANSPARENT, Source, mark
 from lineiform.specialize.values import (
-    constant_of,
+    identity_of,
     is_constant,
+    source_of_constant,
 )
 from lineiform.specialize.virtual import Decisions
 
@@ -76,25 +79,57 @@ class State:
     def _set(self, activation: Activation, op: Op, value: Any) -> None:
         activation.environment[op.results[0]] = value
 
-    def _constant(self, activation: Activation, op: Op, value: object) -> None:
-        self._set(activation, op, self.writer.constant(value))
+    def _constant(self, activation: Activation, op: Op, value: object, source: Source | None = None) -> None:
+        self._set(activation, op, self.writer.constant(value, source))
 
     def peek(self, activation: Activation, source: Value) -> tuple[Any] | None:
         """The object that a value is at present, in a one-tuple."""
+        present = self.glance(activation, source)
+        if present is not None:
+            mark(self._source_of(activation.environment[source]))
+            mark(self.writer.trace.of_object(present[0]))
+        return present
+
+    def glance(self, activation: Activation, source: Value, *, builtin: bool = False) -> tuple[Any] | None:
+        """As ``peek``, for whoever looks no further than is compared for each tree (see ``trace``).
+
+        ``builtin``: so it is for objects of builtin types too.
+        """
         value = activation.environment[source]
         if is_constant(value):
-            return (constant_of(value),)
-        if isinstance(value, Value) and value in self.writer.known.expected:
-            return (self.writer.known.expected[value],)
-        return None
+            present = identity_of(value)
+        elif isinstance(value, Value) and value in self.writer.known.expected:
+            present = self.writer.known.expected[value]
+        else:
+            return None
+        kind = type(present)
+        origin = self._source_of(value)
+        if origin is not None:
+            origin.opened = True
+        if not builtin and kind is not tuple and kind not in TRANSPARENT and raw.is_immutable_type(kind):
+            mark(origin)
+            mark(self.writer.trace.of_object(present))
+        return (present,)
+
+    def _source_of(self, value: Any) -> Source | None:
+        return source_of_constant(value) if is_constant(value) else self.writer.known.sources.get(value)
+
+    def _expect(self, value: Value, present: object, relied: Assumption | None = None) -> None:
+        """Note what a value is at present.  ``relied``: what found it, and is used for nothing else."""
+        known = self.writer.known
+        known.expected[value] = present
+        if relied is not None:
+            known.sources[value] = self.writer.trace.of_read(relied)
 
     def assume(self, activation: Activation, source: Value) -> Any:
         """Make sure that a value is what ``peek`` said; constant from here on."""
         value = activation.environment[source]
         if is_constant(value):
-            return constant_of(value)
+            return identity_of(value)
         assert isinstance(value, Value)
         expected = self.writer.known.expected[value]
+        if type(expected) in ATOMS:
+            mark(self.writer.known.sources.get(value))
         self._check_is(activation, value, expected)
         constant = self.writer.constant(expected)
         environment = activation.environment

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lineiform.ir.function import Op, Value
+from lineiform.specialize.trace import ATOMS as SCALARS
+from lineiform.specialize.trace import ExactTypes, Source, mark
 
 
 class Unbound:
@@ -44,11 +46,13 @@ class KnownIterator(NamedTuple):
     """An iterator over ``items`` of which the first ``index`` are consumed.
 
     ``live``: the list that is iterated, when it has to be checked that it still holds these items.
+    ``origin``: the tuple that is iterated.
     """
 
     items: tuple[Any, ...]
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     live: list[Any] | None = None
+    origin: tuple[Any, ...] | None = None
 
 
 class KnownCell(Deferred):
@@ -81,14 +85,16 @@ class Known:
 
     ``types``: value -> exact type.  ``expected``: value -> object that it is at present, to be checked
     before it is used as a constant.  ``items``: value -> the written values that a tuple consists of.
+    ``sources``: value -> where what is expected comes from, when that was noted.
     """
 
-    __slots__ = ("types", "expected", "items")
+    __slots__ = ("types", "expected", "items", "sources")
 
     def __init__(self) -> None:
         self.types: dict[Value, type] = {}
         self.expected: dict[Value, object] = {}
         self.items: dict[Value, tuple[Value, ...]] = {}
+        self.sources: dict[Value, Source | None] = {}
 
     def type_of(self, value: Abstract) -> type | None:
         """Exact type of a value, when known."""
@@ -97,7 +103,7 @@ class Known:
         if not isinstance(value, Value):
             return None
         if is_constant(value):
-            return type(constant_of(value))
+            return type(identity_of(value))
         return self.types.get(value)
 
 
@@ -107,14 +113,41 @@ def is_constant(value: Abstract) -> bool:
 
 
 def constant_of(value: Abstract) -> Any:
-    """The object of a constant."""
+    """The object of a constant, for whoever looks into it (see ``trace``)."""
+    assert isinstance(value, Value) and isinstance(value.owner, Op)
+    attributes = value.owner.attributes
+    mark(attributes.get("source"))
+    return attributes["value"]
+
+
+def identity_of(value: Abstract) -> Any:
+    """The object of a constant, for whoever looks at its exact type and identity only."""
     assert isinstance(value, Value) and isinstance(value.owner, Op)
     return value.owner.attributes["value"]
 
 
+def source_of_constant(value: Abstract) -> Source | None:
+    """Where a constant comes from."""
+    assert isinstance(value, Value) and isinstance(value.owner, Op)
+    return value.owner.attributes.get("source")
+
+
+COMPARED = ExactTypes(*SCALARS.types, tuple)
+
+
+def is_same_constant(one: Abstract, other: Abstract) -> bool:
+    """Whether two constants are the same object; equal ones of builtin types would not do."""
+    left, right = identity_of(one), identity_of(other)
+    for value in (one, other):
+        source = source_of_constant(value)
+        if source is not None and (type(identity_of(value)) in COMPARED):
+            source.inspected = source.strict = True
+    return left is right
+
+
 def is_unbound(value: Abstract) -> bool:
     """Whether a variable certainly has no value."""
-    return is_constant(value) and constant_of(value) is UNBOUND
+    return is_constant(value) and identity_of(value) is UNBOUND
 
 
 def boolean_of(value: Abstract) -> bool | None:
@@ -125,7 +158,7 @@ def boolean_of(value: Abstract) -> bool | None:
 
 
 #: Types whose instances can die at any time without anybody noticing, and whose operators run no user code.
-ATOMS: frozenset[type] = frozenset((int, float, bool, complex, str, bytes, type(None), type(...), range))
+ATOMS = ExactTypes(int, float, bool, complex, str, bytes, type(None), type(...), range)
 
 ITERABLES: frozenset[type] = frozenset((tuple, str, bytes, range))
 """Exact types over whose constants a loop can be unrolled: nobody can change them."""

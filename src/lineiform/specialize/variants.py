@@ -62,7 +62,7 @@ class Variant:
         self.takes = takes
         self.gives = gives
         self.cell = types.CellType()
-        self.written: Any = None  # its IR
+        self.written: Any = None  # gives the text of its IR
 
     def fits(self, given: list[list[type | None] | None]) -> bool:
         """Whether it can be called with such lists."""
@@ -85,7 +85,7 @@ class Variants:
         self._refused: set[tuple[Any, tuple[int, ...]]] = set()
 
     def written(self) -> list[Any]:
-        """The IR of all."""
+        """What gives the text of the IR of each."""
         return [variant.written for variant in self._known]
 
     def request(

@@ -54,6 +54,7 @@ class CompileService:
         self.cache = UnitCache()
         self.tiers: WeakSet[Tier] = WeakSet()
         self.phases: dict[str, float] = {}
+        self.shapes: Any = None  # what the compiler keeps, made by it
         self._compiler: Any = None
         self._worker: Worker | None = None
         self._watches_tracers = False
@@ -106,8 +107,7 @@ class CompileService:
         options = self.options(tier)
         self.events.add("compile", tier.label)
         begin, begin_thread = perf_counter(), thread_time()
-        shared = self._from_cache(compiler, tier, options)
-        unit = shared or compiler.compile_callable(tier.original, options=options)
+        unit = compiler.compile_callable(tier.original, options=options)
         seconds, spent = perf_counter() - begin, thread_time() - begin_thread
         if not isinstance(unit, Unit) or type(unit.function) is not FunctionType:
             raise NotCompiled("internal-error", "the compiler gave something that is not a unit")
@@ -115,7 +115,7 @@ class CompileService:
             raise NotCompiled("compile-time-budget", f"{spent:.3f} s")
         if unit.code_bytes > self.budget.unit_code_bytes:
             raise NotCompiled("too-large", f"{unit.code_bytes} bytes")
-        self._record(tier, unit, seconds, shared is not None)
+        self._record(tier, unit, seconds)
         return unit
 
     def specialized_ir(self, tier: Tier) -> Callable[[], str] | None:
@@ -130,6 +130,7 @@ class CompileService:
             from .audit import announce_changes
 
             announce_changes()
+            self.shapes = import_module("lineiform.code.artefacts").ShapeCache()
             self._compiler = import_module("lineiform.pipeline")
         return self._compiler
 
@@ -137,31 +138,16 @@ class CompileService:
         """What the compiler is asked for."""
         return Options(backend=self.backend, budget=self.budget, verify=self.verify, seed=self.seed,
                        is_frozen=self.frozen.is_frozen, pinned=tier.pins, unwrap=original_of,
-                       exact=self.exact, watch=not tier.changes,
+                       exact=self.exact, watch=not tier.changes, shapes=self.shapes,
                        background=self._worker is not None and self._worker.is_current())
 
-    def _from_cache(self, compiler: Any, tier: Tier, options: Options) -> Unit | None:
-        """An instance of a unit of the same shape, when the compiler can tell shapes before compiling."""
-        shape_of = getattr(compiler, "shape_of", None)
-        if shape_of is None or tier.pins:  # what is pinned is no part of a shape
-            return None
-        known = self.cache.unit_of_shape(shape_of(tier.original, options=options))
-        if known is None or known.instantiate is None:
-            return None
-        try:
-            return known.instantiate(tier.original, options)
-        except NotCompiled:
-            return None
-
-    def _record(self, tier: Tier, unit: Unit, seconds: float, shared: bool) -> None:
+    def _record(self, tier: Tier, unit: Unit, seconds: float) -> None:
         phases = unit.report.get("phases")
         tier.phases = {"total": seconds, **(phases if isinstance(phases, dict) else {})}
         with self.lock:
             for phase, spent in tier.phases.items():
                 self.phases[phase] = self.phases.get(phase, 0.0) + spent
-            if not tier.pins:
-                self.cache.remember_shape(unit)
-        self.events.add("shared" if shared else "compiled", tier.label, seconds=seconds,
+        self.events.add("shared" if unit.report.get("shared") else "compiled", tier.label, seconds=seconds,
                         code_bytes=unit.code_bytes)
 
     # -- code budget ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` stays out of the import of Lineiform: it costs milliseconds
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
     from types import CodeType, FunctionType
     from typing import Any, Protocol
 
@@ -66,10 +66,11 @@ class Options:
     exact:     nothing is relaxed: what could change during an evaluation is checked at each use.
     background: compiled in a thread of our own, which makes room for the program's.
     watch:     announcements of changes to modules and classes may be relied on; else they are checked.
+    shapes:    where the compiler keeps what trees of one shape share; None: it shares nothing.
     """
 
     __slots__ = ("backend", "budget", "verify", "seed", "is_frozen", "pinned", "unwrap", "exact", "background",
-                 "watch")
+                 "watch", "shapes")
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Options:
         exact: bool = False,
         background: bool = False,
         watch: bool = True,
+        shapes: Any = None,
     ) -> None:
         self.backend = backend
         self.budget = budget
@@ -95,6 +97,7 @@ class Options:
         self.exact = exact
         self.background = background
         self.watch = watch
+        self.shapes = shapes
 
 
 class Pin:
@@ -135,26 +138,20 @@ class Unit:
                  'ir'          dict stage -> str or a callable that gives the text,
                  'bytecode', 'llvm', 'asm'  str or a callable that gives the text,
                  'graph'       callable(path) that writes the control flow graph.
-    shape_key:   hashable or None.  Units with equal keys share one code object.
-    instantiate: `instantiate(target, options) -> Unit` makes the unit for another target of the same
-                 shape without compiling; None when the shape cannot be shared.
+                 'shared'      whether it was made without compiling, from code for another tree of this shape.
     """
 
-    __slots__ = ("function", "assumptions", "report", "shape_key", "instantiate", "__weakref__")
+    __slots__ = ("function", "assumptions", "report", "__weakref__")
 
     def __init__(
         self,
         function: FunctionType,
         assumptions: Assumptions | None = None,
         report: dict[str, Any] | None = None,
-        shape_key: Hashable = None,
-        instantiate: Callable[[Any, Options], Unit] | None = None,
     ) -> None:
         self.function = function
         self.assumptions: Assumptions = NoAssumptions() if assumptions is None else assumptions
         self.report: dict[str, Any] = {} if report is None else report
-        self.shape_key = shape_key
-        self.instantiate = instantiate
 
     @property
     def code_bytes(self) -> int:

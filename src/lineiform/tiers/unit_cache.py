@@ -1,7 +1,7 @@
-"""Units in memory: which shapes are compiled already, and how much code there is.
+"""Units in memory: how much code there is.
 
 Decides which unit goes when the code budget is used up: the one that was compiled least recently.  Relies on
-`Unit.shape_key` and `Unit.code_bytes`.  Never keeps a unit or a callable alive.
+`Unit.code_bytes`.  Never keeps a unit or a callable alive.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
     from typing import Any
 
     from .tier import Tier
@@ -18,30 +18,12 @@ if TYPE_CHECKING:
 
 
 class UnitCache:
-    """Units by shape, and bytes of code by callable."""
+    """Bytes of code by callable."""
 
     def __init__(self) -> None:
-        self._shapes: dict[Hashable, ref[Unit]] = {}
         self._owners: dict[int, tuple[ref[Tier], int]] = {}
         self._codes: dict[int, list[int]] = {}  # id of a code object -> [owners, bytes]
         self.total_bytes = 0
-
-    def unit_of_shape(self, key: Hashable) -> Unit | None:
-        """A living unit of this shape."""
-        known = self._shapes.get(key)
-        return None if known is None else known()
-
-    def remember_shape(self, unit: Unit) -> None:
-        """Let other callables of the same shape find `unit` while it lives."""
-        key = unit.shape_key
-        if key is None or self.unit_of_shape(key) is not None:
-            return
-
-        def gone(dead: Any, shapes: Any = self._shapes) -> None:
-            if shapes.get(key) is dead:
-                del shapes[key]
-
-        self._shapes[key] = ref(unit, gone)
 
     def account(self, tier: Tier, unit: Unit) -> None:
         """`tier` holds `unit` from now on; units that share a code object are counted once."""

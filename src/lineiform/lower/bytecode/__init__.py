@@ -8,9 +8,8 @@ from types import CodeType
 from lineiform.errors import NotCompiled
 from lineiform.lower.bytecode.attempts import lower
 from lineiform.lower.bytecode.code_object import Lowered
-from lineiform.lower.bytecode.machine import Captured
 
-__all__ = ["Captured", "Lowered", "lower", "roundtrip"]
+__all__ = ["Lowered", "lower", "roundtrip"]
 
 
 def roundtrip(

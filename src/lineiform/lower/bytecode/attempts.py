@@ -7,7 +7,7 @@ so this ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Block, Function, Value
@@ -27,14 +27,14 @@ def lower(
     function: Function,
     *,
     in_slots: Iterable[Value] = (),
-    in_code: Callable[[object], bool] = lambda value: True,
+    standing: Mapping[int, object] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Lowered:
     """Write ``function`` as a code object.
 
     ``in_slots``: values to keep in frame slots even where the value stack would do.
     ``check``: called now and then, may raise NotCompiled when that takes too long.
-    ``in_code``: which constants stand in the code object; the function has to be closed over the others.
+    ``standing``: what stands in holes, by number; the function has to be closed over what stands in the others.
     Raises NotCompiled with reason ``operand-order`` when bytecode of this version cannot say it, and
     ``malformed-code`` when no code object lends its name and file.
     """
@@ -44,7 +44,7 @@ def lower(
     forced: set[Held] = {facts.of(value) for value in in_slots} - facts.maybe_unbound
     forced = {value for value in forced if _can_live_in_slot(value, facts)}
     no_pairs: set[Held] = set()
-    writer = Writer(Frame(facts, in_code), forced, callees(facts, forced), set())
+    writer = Writer(Frame(facts, standing or {}), forced, callees(facts, forced), set())
     places = _Places(facts)
     for attempt in range(1, _ATTEMPTS):
         try:

@@ -7,23 +7,24 @@ variables, constant cells.  Everything else comes from the code object that the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import CellType, CodeType
+from types import CodeType
 from typing import NamedTuple
 
 from lineiform.ir.function import Function
+from lineiform.ir.holes import Hole
 from lineiform.lower.bytecode.assembler import assemble
-from lineiform.lower.bytecode.machine import Captured, Frame
+from lineiform.lower.bytecode.machine import Frame
 from lineiform.lower.bytecode.symbolic import Instruction, Piece
 
 
 class Lowered(NamedTuple):
-    """``cells``: what the last free variables of ``code`` have to be closed over: a cell that is a constant of
-    the function, or ``Captured``: a new cell with this object.
+    """``cells``: what the last free variables of ``code`` have to be closed over: cells, or holes: then the
+    cell that stands there, or a new cell with what stands there.
     ``scopes``: (byte offset, index into the function's scopes), wherever the scope changes.
     """
 
     code: CodeType
-    cells: tuple[CellType | Captured, ...]
+    cells: tuple[object, ...]
     scopes: tuple[tuple[int, int], ...]
 
 
@@ -95,8 +96,12 @@ def _slots(function: Function, frame: Frame) -> tuple[dict[int, int], list[str],
     for number in range(len(frame.extra_cells)):
         slots[-1 - number] = rest
         rest += 1
-        freevars.append(_unique(f".c{number}", True, taken))
+        freevars.append(_unique(_cell_name(frame.extra_cells[number], number), True, taken))
     return slots, varnames, cellvars, freevars
+
+
+def _cell_name(cell: object, number: int) -> str:
+    return f".{cell.name}" if type(cell) is Hole else f".c{number}"
 
 
 def _unique(name: str, hidden: bool, taken: set[str]) -> str:

@@ -9,11 +9,12 @@ The machine never guesses: when an operand is not where it has to be and cannot 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import CellType
 from typing import Any, NamedTuple
 
 from lineiform.ir.function import Block, Op, Position, Value
+from lineiform.ir.holes import Hole
 from lineiform.lower.bytecode.facts import GARBAGE_OR_NULL, NULL, UNBOUND, Contents, Facts, Held, Marker
 from lineiform.lower.bytecode.symbolic import Instruction, Piece, Region
 from lineiform.lower.bytecode.target import TARGET
@@ -43,25 +44,19 @@ class Conflict(Exception):
         self.lean = set(lean)
 
 
-class Captured(NamedTuple):
-    """A constant that code reads from a cell of its function."""
-
-    value: object
-
-
 class Frame:
     """The frame of the function being written: its slots, names and constants.
 
-    ``in_code``: whether a constant may stand in the code object, where the garbage collector does not see it.
+    ``standing``: what stands in holes whose constants are written into the code, by number.
     """
 
-    def __init__(self, facts: Facts, in_code: Callable[[object], bool]) -> None:
+    def __init__(self, facts: Facts, standing: Mapping[int, object]) -> None:
         self.facts = facts
-        self.in_code = in_code
+        self.standing = standing
         self.temporaries: list[str] = []
         self.slots: dict[Held, int] = {}
         self._scratches: list[Marker] = []
-        self.extra_cells: list[CellType | Captured] = []
+        self.extra_cells: list[object] = []
         self._cell_slots: dict[int, int] = {}
         self.names: list[str] = []
         self._name_index: dict[str, int] = {}
@@ -114,12 +109,12 @@ class Frame:
         return self.temporary(self._scratches[number])
 
     def extra_cell(self, value: object) -> int:
-        """A slot for a cell that is a constant of the function, or that holds one: a further free variable.
+        """A slot for a cell that is a constant of the function, or that holds a hole's: a further free variable.
 
         They are numbered below 0.
         """
         if id(value) not in self._cell_slots:
-            self.extra_cells.append(value if isinstance(value, CellType) else Captured(value))
+            self.extra_cells.append(value)
             self._cell_slots[id(value)] = -len(self.extra_cells)
         return self._cell_slots[id(value)]
 
@@ -228,9 +223,11 @@ class Machine:
             self.emit("COPY", depth)
 
     def _load_constant(self, constant: object) -> None:
-        if self.frame.in_code(constant):
+        if type(constant) is Hole and constant.index in self.frame.standing:
+            constant = self.frame.standing[constant.index]
+        if type(constant) is not Hole:
             self.emit("LOAD_CONST", self.frame.constant(constant))
-        elif isinstance(constant, CellType):
+        elif constant.kind is CellType:
             self.emit(TARGET.closure_load, self.frame.extra_cell(constant))
         else:
             self.emit("LOAD_CAPTURED", self.frame.extra_cell(constant))
