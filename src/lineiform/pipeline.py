@@ -356,12 +356,13 @@ class _Compiler:
         leaving = Block(1)
         leaving.cold = True
         exception = leaving.add_param()
-        for op in self.function.ops():
-            if op.spec.effects & RAISES and op.handler is None:
-                op.handler = Target(leaving)
+        escaping = [op for op in self.function.ops() if op.spec.effects & RAISES and op.handler is None]
+        for op in escaping:
+            op.handler = Target(leaving)
         caught = list(visible_handlers(self.function))
-        self.function.blocks.append(leaving)
-        self._append_repair(leaving, 0, exception).append("py.reraise", [exception])
+        if escaping:
+            self.function.blocks.append(leaving)
+            self._append_repair(leaving, 0, exception).append("py.reraise", [exception])
         for handler, scope in caught:
             if handler is not leaving:
                 self._repair_at(handler, scope)
