@@ -48,10 +48,8 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
             if unit is not None:
                 return unit
         phases.done("share")
-    compiler = _specialized(target, callee, options, phases)
-    variants = compiler.rules.variants.written()
+    compiler, variants = _specialized(target, callee, options, phases)
     compiler.share(target, sharing and not variants)
-    compiler.rules.variants = None  # it refers to the compiler, which would live until the next garbage collection
     phases.done("share")
     compiler.optimize(phases.check)
     phases.done("optimize")
@@ -82,7 +80,7 @@ def specialized_ir(target: Any, *, options: Options) -> str:
     Raises NotCompiled.
     """
     phases = Phases(options.budget.compile_seconds, options.background)
-    compiler = _specialized(target, _callee(target, options), options, phases)
+    compiler, _ = _specialized(target, _callee(target, options), options, phases)
     compiler.writer.forget_sources()
     return print_ir(compiler.function)
 
@@ -94,7 +92,10 @@ def _callee(target: Any, options: Options) -> Callee:
     return callee
 
 
-def _specialized(target: Any, callee: Callee, options: Options, phases: Phases) -> _Compiler:
+def _specialized(
+    target: Any, callee: Callee, options: Options, phases: Phases
+) -> tuple[_Compiler, list[Callable[[], str]]]:
+    """The compiler when the whole tree was walked, and what gives the text of each variant."""
     assumptions = _assumptions(callee, options)
     checks = assumptions.root(callee.function, options.unwrap(target))
     parts = raw.function_parts(callee.function)
@@ -109,7 +110,7 @@ def _specialized(target: Any, callee: Callee, options: Options, phases: Phases) 
         compiler = _Compiler(callee, parts, source, options, assumptions)
         compiler.rules.check = phases.check
         compiler.rules.decisions = decisions
-        compiler.use_variants()
+        compiler.rules.variants = variants = Variants(compiler.compile_variant)
         try:
             compiler.specialize(target, checks)
             break
@@ -117,8 +118,11 @@ def _specialized(target: Any, callee: Callee, options: Options, phases: Phases) 
             for decision in restart.decisions:
                 decisions.add(decision)
             compiler.holes.forget(compiler.writer.constants)
+        finally:
+            compiler.writer.end()
+            compiler.rules.variants = None  # they refer to the compiler, which would live until the next collection
     phases.done("specialize")
-    return compiler
+    return compiler, variants.written()
 
 
 def _assumptions(callee: Callee, options: Options) -> UnitAssumptions:
@@ -213,11 +217,8 @@ class _Compiler:
             self.writer.known.types[given] = pin.value
         return given
 
-    def use_variants(self) -> None:
+    def compile_variant(self, variant: Variant, decisions: Decisions) -> None:
         """Let calls hand over items of lists: see ``specialize.variants``."""
-        self.rules.variants = Variants(self._compile_variant)
-
-    def _compile_variant(self, variant: Variant, decisions: Decisions) -> None:
         parts = raw.function_parts(variant.function)
         callee = Callee(variant.function, variant.before)
         compiler = _Compiler(callee, parts, source_of(parts.code), self.options, self.assumptions)
@@ -226,7 +227,10 @@ class _Compiler:
         compiler.rules.own_stores = self.rules.own_stores
         compiler.writer.called = True  # it runs in the middle of an evaluation
         compiler.rules.root_cell = compiler.root_cell
-        compiler.walk_variant(variant)
+        try:
+            compiler.walk_variant(variant)
+        finally:
+            compiler.writer.end()
         compiler.share(variant.function, False)
         compiler.optimize(check)
         artefact = compiler.artefact()

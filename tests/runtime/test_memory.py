@@ -1,6 +1,7 @@
 """What compiled code keeps alive, and that it lets go of it."""
 
 import gc
+import sys
 import weakref
 
 import pytest
@@ -72,6 +73,55 @@ def test_objects_die_with_the_last_reference_to_the_entry():
     gc.disable()
     try:
         del function, fast
+        assert watched() is None
+    finally:
+        gc.enable()
+
+
+def plain(node):
+    return lambda value: node.value + value
+
+
+def looking_at_frames(node):
+    def name():
+        return sys._getframe(1).f_code.co_name
+
+    def inner():
+        return name()
+
+    return lambda value: node.value + value + len(inner())
+
+
+def with_a_list(node):
+    def push(stack, item):
+        stack.append(item)
+        return stack if item is None else None
+
+    def root(value):
+        stack = [node.value]
+        push(stack, value)
+        if value == 3:
+            push(stack, None)
+        return stack.pop() + stack.pop()
+
+    return root
+
+
+@pytest.mark.parametrize("maker", [plain, looking_at_frames, with_a_list])
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_a_compilation_leaves_no_cycle_behind(maker, seconds):
+    """Whether it was walked once, walked again for what was found out meanwhile, or given up."""
+    jit = Lineiform(background=False, budget=Budget(measured_calls=0, compile_seconds=seconds))
+    node = Node()
+    node.value = 5
+    function = maker(node)
+    plainly = function(1)
+    watched = weakref.ref(node)
+    gc.disable()
+    try:
+        fast = jit.speedup(function, eager=True)
+        assert fast(1) == plainly
+        del function, fast, node
         assert watched() is None
     finally:
         gc.enable()

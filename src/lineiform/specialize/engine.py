@@ -110,8 +110,15 @@ class Writer:
         self.free_hidden: list[int] = []
         self.called = False  # a call of unknown code may have come before, on this path
         self.heap: virtual.Heap = {}  # of the path that is being written
+        self.lists: list[virtual.VirtualList] = []  # all that were not built at once
         self.in_slots: list[Value] = []  # parameters that stand for variables: not part of any stack order
         self._opened: set[Block] = set()
+
+    def end(self) -> None:
+        """The walk is over: no virtual list refers to its activation, which would live until the next collection."""
+        for made in self.lists:
+            del made.owner
+        self.lists = []
 
     def open(self, block: Block, cold: bool = False) -> None:
         """Go on writing at the end of ``block``."""

@@ -78,6 +78,7 @@ class VirtualList(Deferred):
     def __init__(self, site: Op | None, owner: Activation) -> None:
         self.site = site
         self.owner = owner
+        owner.writer.lists.append(self)
         self.homes: list[int] = []
 
     def build(self, activation: Activation) -> Value:
