@@ -24,7 +24,7 @@ from lineiform.specialize.relying import rely
 from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.state import describe
 from lineiform.specialize.values import KnownMethod, constant_of, is_constant
-from lineiform.specialize.virtual import Restart
+from lineiform.specialize.virtual import Restart, WrittenGlobals
 from lineiform.tiers.unit import Pin
 
 FRAME_BUILTINS: tuple[Any, ...] = tuple(
@@ -122,6 +122,9 @@ class Callees(Operators):
         if self.must_keep_frame(activation, parts.code, source):
             return "looks-at-frames"
         if source.global_stores:
+            written = WrittenGlobals(id(parts.globals), source.global_stores)
+            if not self.decisions.written.issuperset((written.namespace, name) for name in written.names):
+                raise Restart(written)
             return "not-lifted"
         if "super" in parts.code.co_names and "__class__" in parts.code.co_freevars:
             return "looks-at-frames"

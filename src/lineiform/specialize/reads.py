@@ -105,6 +105,10 @@ class Reads(Calls):
             return
         relied = self.assumptions.register_global(activation.function, name)
         present = relied.value
+        if (id(namespace), name) in self.decisions.written and not self._may_outlive(present):
+            self.assumptions.forget(relied)  # a list, say, dies when a function that is called assigns another one
+            self._load_global_generic(activation, op)
+            return
         there = present is not raw.MISSING and present is not raw.UNREADABLE
         fresh = relied.reliance is not NOTIFIED or not self.writer.called
         if there and fresh:

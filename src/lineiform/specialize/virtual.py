@@ -40,22 +40,34 @@ class Restart(Exception):
         self.decisions = decisions
 
 
+class WrittenGlobals(NamedTuple):
+    """A function that is called writes these.  ``namespace``: its identity."""
+
+    namespace: int
+    names: frozenset[str]
+
+
 class Decisions:
     """What earlier walks of the same function have found out.
 
     ``real``: ops whose objects are built at once.  ``untyped``: items of loops whose type changes.
     ``frames``: code of functions that are not inlined, since somebody looks for their frames.
+    ``written``: globals that functions write which are called, as identity of the namespace and name.
     """
 
     def __init__(self) -> None:
         self.taken: set[object] = set()
         self.frames: set[CodeType] = set()
+        self.written: set[tuple[int, str]] = set()
         self.nothing = False
 
     def add(self, decision: object) -> None:
         """Note it for the next walk."""
         if isinstance(decision, CodeType):
             self.frames.add(decision)
+            return
+        if isinstance(decision, WrittenGlobals):
+            self.written.update((decision.namespace, name) for name in decision.names)
             return
         self.taken.add(decision)
         self.nothing = len(self.taken) >= RESTARTS
