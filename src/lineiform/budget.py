@@ -11,6 +11,8 @@ LIMITS: dict[str, tuple[float, str]] = {
     "inline_depth": (24, "how many calls deep a call may be inlined"),
     "inline_size": (4_000, "operations that inlining may bring into one unit"),
     "callee_size": (600, "operations that one inlined callee may have"),
+    "linked_functions": (64, "recursive functions that one unit may have besides its own"),
+    "linked_size": (12_000, "operations of all functions of a unit together, beyond which no more are linked"),
     "unroll_iterations": (64, "iterations of one loop that may be unrolled"),
     "unroll_size": (2_000, "operations that unrolling may bring into one unit"),
     "unit_code_bytes": (1 << 18, "bytes of code of one unit"),
@@ -33,6 +35,8 @@ class Budget:
     inline_depth: float
     inline_size: float
     callee_size: float
+    linked_functions: float
+    linked_size: float
     unroll_iterations: float
     unroll_size: float
     unit_code_bytes: float

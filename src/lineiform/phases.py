@@ -37,6 +37,11 @@ class Phases:
         self._last = now
         self.check()
 
+    @property
+    def is_half_over(self) -> bool:
+        """Whether what is left to do should be made short."""
+        return thread_time() - self._begin_thread > self._limit / 2
+
     def check(self) -> None:
         """Called every now and then.  Raises NotCompiled when the time is over."""
         now = perf_counter()

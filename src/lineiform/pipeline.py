@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
-from lineiform.code.artefacts import Artefact, print_ir
+from lineiform.code.artefacts import Artefact, Code, disassemble, print_ir
 from lineiform.code.handlers import visible_handlers
 from lineiform.code.tracebacks import Repairer
 from lineiform.errors import NotCompiled
@@ -25,12 +25,14 @@ from lineiform.phases import Phases
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.holes import Holes, recipe_of
+from lineiform.specialize.links import Link, Links
 from lineiform.specialize.recipe import Mismatch, Recipe, RecipeMaker
 from lineiform.specialize.relying import condition_of
+from lineiform.specialize.report import merge
 from lineiform.specialize.source import Source, source_of
 from lineiform.specialize.specializer import Specializer
 from lineiform.specialize.state import describe
-from lineiform.specialize.units import UnitAssumptions
+from lineiform.specialize.units import SharedAssumptions, UnitAssumptions
 from lineiform.specialize.variants import Variant, VariantActivation, Variants, enter
 from lineiform.specialize.virtual import Decisions, Restart
 from lineiform.tiers.unit import Options, Unit
@@ -49,7 +51,8 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
                 return unit
         phases.done("share")
     compiler, variants = _specialized(target, callee, options, phases)
-    compiler.share(target, sharing and not variants)
+    linked = compiler.linked
+    compiler.share(target, sharing and not variants and not linked)
     phases.done("share")
     compiler.optimize(phases.check)
     phases.done("optimize")
@@ -61,10 +64,12 @@ def compile_callable(target: Any, *, options: Options) -> Unit:
         compiler.parts,
         compiler.holes.values,
         compiler.namespaces,
-        compiler.assumptions,
+        compiler.registers if linked else compiler.assumptions,
         phases=phases.seconds,
         shared=False,
     )
+    for function in linked:
+        function.add_to(unit.report)
     if artefact.recipe is not None:
         options.shapes.add(code, kind, artefact)
     if variants:
@@ -96,7 +101,7 @@ def _specialized(
     target: Any, callee: Callee, options: Options, phases: Phases
 ) -> tuple[_Compiler, list[Callable[[], str]]]:
     """The compiler when the whole tree was walked, and what gives the text of each variant."""
-    assumptions = _assumptions(callee, options)
+    assumptions = register(raw.function_globals(callee.function), options)
     checks = assumptions.root(callee.function, options.unwrap(target))
     parts = raw.function_parts(callee.function)
     source = source_of(parts.code)
@@ -111,8 +116,11 @@ def _specialized(
         compiler.rules.check = phases.check
         compiler.rules.decisions = decisions
         compiler.rules.variants = variants = Variants(compiler.compile_variant)
+        compiler.rules.links = None if options.pinned else Links(options.budget)
         try:
             compiler.specialize(target, checks)
+            phases.done("specialize")
+            compiler.compile_links(phases)
             break
         except Restart as restart:
             for decision in restart.decisions:
@@ -121,17 +129,13 @@ def _specialized(
         finally:
             compiler.writer.end()
             compiler.rules.variants = None  # they refer to the compiler, which would live until the next collection
-    phases.done("specialize")
+    phases.done("link")
     return compiler, variants.written()
 
 
-def _assumptions(callee: Callee, options: Options) -> UnitAssumptions:
-    return UnitAssumptions(
-        raw.function_globals(callee.function),
-        exact=options.exact,
-        frozen=options.is_frozen,
-        watch=options.watch,
-    )
+def register(namespace: dict[str, Any], options: Options) -> UnitAssumptions:
+    """A register for the assumptions of functions with these globals."""
+    return UnitAssumptions(namespace, exact=options.exact, frozen=options.is_frozen, watch=options.watch)
 
 
 def _position(code: types.CodeType) -> str:
@@ -160,6 +164,8 @@ class _Compiler:
         self.root_cell = types.CellType()
         self.holes = Holes()
         self.recipe: Recipe | None = None
+        self.registers = SharedAssumptions(assumptions, lambda namespace: register(namespace, options))
+        self.linked: list[Linked] = []
         self.namespaces: list[dict[str, Any]] = []
         self.places: list[int] = []
 
@@ -225,6 +231,7 @@ class _Compiler:
         compiler.rules.check = check = self.rules.check
         compiler.rules.decisions, compiler.rules.variants = decisions, self.rules.variants
         compiler.rules.own_stores = self.rules.own_stores
+        compiler.rules.links, compiler.rules.linked_code = self.rules.links, parts.code
         compiler.writer.called = True  # it runs in the middle of an evaluation
         compiler.rules.root_cell = compiler.root_cell
         try:
@@ -239,6 +246,51 @@ class _Compiler:
         made, standing = artefact.make(code, parts, compiler.holes.values, compiler.namespaces)
         variant.cell.cell_contents = made
         variant.written = lambda: print_ir(artefact.function, standing)
+
+    def compile_links(self, phases: Phases) -> None:
+        """Make the functions that the calls of this one ask for, and those that they ask for themselves."""
+        links = self.rules.links
+        for link in () if links is None else links.waiting:  # which grows meanwhile
+            try:
+                if phases.is_half_over:
+                    raise NotCompiled("compile-time-budget")
+                self.linked.append(self._compile_link(link))
+            except NotCompiled:
+                link.leave()
+        self.rules.links = None
+
+    def _compile_link(self, link: Link) -> Linked:
+        parts, check = raw.function_parts(link.function), self.rules.check
+        assumptions = self.registers.of(parts.globals)
+        assumptions.function(link.function)
+        callee, decisions = Callee(link.function, link.before), Decisions()
+        decisions.frames = self.rules.decisions.frames
+        while True:
+            compiler = _Compiler(callee, parts, source_of(parts.code), self.options, assumptions)
+            rules = compiler.rules
+            rules.check, rules.decisions = check, decisions
+            rules.links, rules.linked_code = self.rules.links, parts.code
+            compiler.writer.called = True  # it runs in the middle of an evaluation
+            rules.variants = variants = Variants(compiler.compile_variant)
+            try:
+                compiler.specialize(link.function, ())
+                break
+            except Restart as restart:
+                if any(isinstance(decision, types.CodeType) for decision in restart.decisions):
+                    raise
+                for decision in restart.decisions:
+                    decisions.add(decision)
+                compiler.holes.forget(compiler.writer.constants)
+            finally:
+                compiler.writer.end()
+                rules.variants = rules.links = None
+        compiler.share(link.function, False)
+        compiler.optimize(check)
+        artefact = compiler.artefact()
+        code = artefact.code(compiler.holes.standing(), check)
+        made, standing = artefact.make(code, parts, compiler.holes.values, compiler.namespaces)
+        link.cell.cell_contents = made
+        return Linked(artefact, code, standing, variants.written())
 
     def walk_variant(self, variant: Variant) -> None:
         """Walk a function whose parameters are partly items of lists."""
@@ -416,10 +468,28 @@ class _Compiler:
         )
 
 
+class Linked:
+    """What is said about a function that a unit has besides its own."""
+
+    def __init__(self, artefact: Artefact, code: Code, standing: Mapping[int, object], variants: list[Any]) -> None:
+        self._artefact = artefact
+        self._code = code.lowered.code
+        self._texts = [lambda: print_ir(artefact.function, standing), *variants]
+
+    def add_to(self, report: dict[str, Any]) -> None:
+        """Add it to the report of the unit."""
+        first, code = report["bytecode"], self._code
+        report.update(merge(report, self._artefact.report))
+        report["code_bytes"] += len(code.co_code)
+        report["bytecode"] = lambda: f"{first()}\n{disassemble(code)}"
+        texts = [report["ir"]["optimized"], *self._texts]
+        report["ir"]["optimized"] = lambda: "\n".join(text() for text in texts)
+
+
 def _instance(artefact: Artefact, callee: Callee, target: Any, options: Options, phases: Phases) -> Unit | None:
     """The unit for another tree; None when it has not the shape."""
     try:
-        assumptions = _assumptions(callee, options)
+        assumptions = register(raw.function_globals(callee.function), options)
         assumptions.root(callee.function, options.unwrap(target))
         found = artefact.recipe.follow(target, assumptions, options)
         shared = artefact.shared

@@ -794,7 +794,7 @@ def test_recursion_over_the_stack(word, frozen):
 def test_recursion_hands_over_items(word):
     jit = jit_of()
     fast = jit.speedup(jit.freeze(program(then(push(100), swap, word))), eager=True, strict=True)
-    text = jit.explain(fast).ir()
+    text = jit.explain(fast).ir().split("\nfunc ")[0]  # recursion without items may be a function of its own
     assert "name=append" not in text
     assert "name=pop" not in text
 

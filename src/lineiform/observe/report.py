@@ -280,7 +280,8 @@ def _tree(node: Any, indent: str) -> Iterable[str]:
         yield f"{indent}{node}"
         return
     place = node.get("position")
-    yield f"{indent}{node.get('name', '?')}" + (f" ({place})" if place else "")
+    linked = ", a function of its own" if node.get("linked") else ""
+    yield f"{indent}{node.get('name', '?')}" + (f" ({place}{linked})" if place else "")
     for child in node.get("children") or ():
         yield from _tree(child, indent + "  ")
 

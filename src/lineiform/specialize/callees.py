@@ -19,6 +19,7 @@ from lineiform.errors import NotCompiled
 from lineiform.ir.function import Value
 from lineiform.specialize.arguments import can_bind
 from lineiform.specialize.engine import Activation
+from lineiform.specialize.links import Link
 from lineiform.specialize.operators import Operators
 from lineiform.specialize.relying import rely
 from lineiform.specialize.source import Source, can_move, source_of
@@ -131,7 +132,8 @@ class Callees(Operators):
         if parts.globals is not self.own_globals and not can_move(source):
             return "not-lifted"
         before = target.before if target is not None else ()
-        if self._is_recursive(activation, function, before):
+        linked = self.links is not None and self.links.find(function, before) is not None
+        if linked or self._is_recursive(activation, function, before):
             return "recursive"
         budget = self.options.budget
         if (
@@ -154,7 +156,7 @@ class Callees(Operators):
 
     def keep_frames(self, activation: Activation) -> None:
         """What is called here looks at its callers: all functions on the way to it must have their frames."""
-        codes = []
+        codes = [] if self.linked_code is None else [self.linked_code]
         current = activation
         while current.parent is not None:
             codes.append(current.parts.code)
@@ -205,5 +207,18 @@ class Callees(Operators):
         """The unit's own function, for recursive calls; it is known only once the unit is made."""
         cell = self.writer.constant(self.root_cell)
         value = self.writer.op("py.load_cell", [cell], attributes={"name": "unit"}).results[0]
-        self.own_functions.add(value)
+        self.linked[value] = self.root_key[0]
+        return value
+
+    def _link(self, target: Callee) -> Link | None:
+        """The function of this unit that a recursive call becomes; None when it stays a call."""
+        if self.links is None or target.keywords or self._leads_to_root(target):
+            return None
+        return self.links.request(target.function, target.before)
+
+    def _load_link(self, link: Link) -> Value:
+        """Another function of the unit; it is known only once it is made."""
+        cell = self.writer.constant(link.cell)
+        value = self.writer.op("py.load_cell", [cell], attributes={"name": "unit"}).results[0]
+        self.linked[value] = link.function
         return value

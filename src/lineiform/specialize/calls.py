@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lineiform.ir.function import Op, Value
 from lineiform.ir.ops import OPS
@@ -10,11 +11,8 @@ from lineiform.specialize import generators, variants
 from lineiform.specialize.builtin_calls import BuiltinCalls, is_builtin
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.engine import Activation
-from lineiform.specialize.values import (
-    KnownMethod,
-    constant_of,
-    is_constant,
-)
+from lineiform.specialize.relying import is_certain, rely
+from lineiform.specialize.values import KnownMethod, constant_of, identity_of, is_constant
 from lineiform.specialize.virtual import VirtualMethod
 from lineiform.specialize.virtual_lists import call_method
 
@@ -38,15 +36,10 @@ class Calls(BuiltinCalls):
         if generators.consume(self, activation, op):
             return
         if isinstance(callee, KnownMethod):
-            arguments = [callee.receiver, *(activation.argument(source) for source in sources)]
-            if self._why_not(activation, callee.function, len(arguments) - len(names), names, receiver=callee) is None:
-                self._inline(activation, op, Callee(callee.function, ()), arguments, names)
-            else:
-                arguments = [activation._written(argument) for argument in arguments]
-                self._call_method_plainly(activation, op, callee, arguments, names)
+            self._call_method(activation, op, callee, names)
             return
-        if callee in self.own_functions:
-            self.report.residual(self._site(activation, op, self.root_key[0]), "recursive")
+        if callee in self.linked:
+            self.report.residual(self._site(activation, op, self.linked[callee]), "recursive")
             self._plain(activation, op)
             return
         present = self.glance(activation, op.operands[0])
@@ -74,10 +67,10 @@ class Calls(BuiltinCalls):
         if not self._callee_holds(activation, present[0]):
             self._residual(activation, op, "opaque-callee")
             return
-        if reason == "recursive":
-            if variants.call(self, activation, op, target):
-                return
-            self._call_self(activation, op, target, [activation.materialise(source) for source in sources], names)
+        if reason == "recursive" and variants.call(self, activation, op, target):
+            return
+        if reason is not None:
+            self._call_unit(activation, op, target, [activation.materialise(s) for s in sources], names)
             return
         written = [activation.argument(source) for source in sources]
         before = [self.writer.constant(value) for value in target.before]
@@ -107,36 +100,60 @@ class Calls(BuiltinCalls):
         reason = self._why_not(activation, target.function, count, words, target=target)
         if reason is None:
             self.assume(activation, op.results[0])
-        elif reason == "recursive" and self._is_root(target):
+        elif reason == "recursive" and not self.writer.heap:  # else it may hand over items of a list
+            self._settle_recursive(activation, op, target, present[0])
+
+    def _settle_recursive(self, activation: Activation, op: Op, target: Callee, callee: Any) -> None:
+        if self._is_root(target):
             self.assume(activation, op.results[0])
             self._set(activation, op, self._own_function())
+            return
+        link = self._link(target)
+        if link is None or not all(map(is_certain, self.assumptions.function(target.function))):
+            return
+        self.assume(activation, op.results[0])
+        if self._callee_holds(activation, callee):
+            self._set(activation, op, self._load_link(link))
 
-    def _call_self(
+    def _call_unit(
         self, activation: Activation, op: Op, target: Callee, written: list[Value], names: Sequence[str]
     ) -> None:
-        """A recursive call: of the unit itself when it is the root, else left as it is."""
-        writer = self.writer
-        handler = activation.handler(op, activation.environment)
-        self.report.residual(self._site(activation, op, target.function), "recursive")
+        """A recursive call: of the unit itself, or of another function of it; as it is when there is none."""
+        link = self._link(target)
         if self._is_root(target) or self._is_pinned_root(target, written, names):
             callee = self._own_function()
+        elif link is not None and rely(self, activation, *self.assumptions.function(target.function)):
+            callee = self._load_link(link)
         else:
             callee = activation.materialise(op.operands[0])
-        call = writer.op("py.call", [callee, *written], (), handler, {"kwnames": tuple(names)})
+        self.report.residual(self._site(activation, op, target.function), "recursive")
+        self._write_call(activation, op, callee, written, names)
+
+    def _write_call(
+        self, activation: Activation, op: Op, callee: Value, arguments: Sequence[Value], names: Sequence[str]
+    ) -> None:
+        handler = activation.handler(op, activation.environment)
+        call = self.writer.op("py.call", [callee, *arguments], (), handler, {"kwnames": tuple(names)})
         self._set(activation, op, call.results[0])
         self.pure.clear()
 
-    def _call_method_plainly(
-        self, activation: Activation, op: Op, callee: KnownMethod, arguments: list[Value], names: Sequence[str]
-    ) -> None:
-        """A method that is known but not inlined: its function is called with the receiver first."""
-        writer = self.writer
-        handler = activation.handler(op, activation.environment)
-        function = writer.constant(callee.function)
-        call = writer.op("py.call", [function, *arguments], (), handler, {"kwnames": tuple(names)})
-        self._set(activation, op, call.results[0])
-        self.report.residual(self._site(activation, op, callee.function), "inline-budget")
-        self.pure.clear()
+    def _call_method(self, activation: Activation, op: Op, method: KnownMethod, names: Sequence[str]) -> None:
+        """A method that is known: inlined, linked, or its function is called with the receiver first."""
+        function, receiver = method.function, method.receiver
+        given = [activation.argument(source) for source in op.operands[1:]]
+        bound = Callee(function, (identity_of(receiver),) if is_constant(receiver) else ())
+        reason = self._why_not(activation, function, 1 + len(given) - len(names), names, target=Callee(function, ()))
+        if reason is None:
+            self._inline(activation, op, Callee(function, ()), [receiver, *given], names)
+            return
+        written = [activation._written(argument) for argument in given]
+        link = self._link(bound) if reason == "recursive" else None
+        if link is not None and rely(self, activation, *self.assumptions.function(function)):
+            callee, arguments = self._load_link(link), written if bound.before else [receiver, *written]
+        else:
+            callee, arguments = self.writer.constant(function), [receiver, *written]
+        self._write_call(activation, op, callee, arguments, names)
+        self.report.residual(self._site(activation, op, function), reason)
 
     def _call_ex(self, activation: Activation, op: Op) -> None:
         """Calls with ``*`` and ``**`` stay calls, except when it shows which arguments ``*`` gives."""

@@ -223,7 +223,7 @@ def _child_of(
 ) -> tuple[Any, ...]:
     """What an activation of ``code`` at a call is made with."""
     writer = rules.writer
-    rules.inlined_size += source.size
+    rules.note_size(source.size)
     scope = add_scope(writer, code, activation.scope, op.position)
     outer = activation.outer
     if op.handler is not None:

@@ -44,7 +44,7 @@ class Inlining(Callees):
         if not rely(self, activation, *relied):
             raise NotCompiled("internal-error", "a function without code")
         source = source_of(parts.code)
-        self.inlined_size += source.size
+        self.note_size(source.size)
         if parts.code.co_flags & STARRED:
             arguments = [activation._written(argument) for argument in arguments]
         count = len(arguments) - len(names)

@@ -60,6 +60,7 @@ class Reads(Calls):
         relied = self._cell_assumption(activation, constant_of(cell), op.attributes["name"])
         if relied is not None and is_certain(relied):
             self._constant(activation, op, relied.value, self.writer.trace.of_read(relied))
+            self._settle_callee(activation, op)
             return
         present = raw.cell_value(constant_of(cell)) if relied is None else relied.value
         load_cell(activation, op)
@@ -114,6 +115,7 @@ class Reads(Calls):
         if there and fresh:
             if is_certain(relied) or namespace is not self.own_globals and rely(self, activation, relied):
                 self._constant(activation, op, present)
+                self._settle_callee(activation, op)
                 return
         known = self.writer.known
         if namespace is self.own_globals:
@@ -169,6 +171,7 @@ class Reads(Calls):
         relied = self.assumptions.register(which, base[0], op.attributes["name"])
         if is_certain(relied):
             self._constant(activation, op, relied.value, self.writer.trace.of_read(relied))
+            self._settle_callee(activation, op)
             return
         # Reading it runs no user code: what was checked before still holds.
         activation.write(op)

@@ -68,3 +68,10 @@ class Report:
             "residual": residual,
             "loops": self._loops,
         }
+
+
+def merge(unit: dict[str, Any], linked: dict[str, Any]) -> dict[str, Any]:
+    """What changes in the report of a unit by that of a function that it has besides its own."""
+    trees = unit["inlined"] if type(unit["inlined"]) is list else [unit["inlined"]]
+    merged = {key: [*unit[key], *linked[key]] for key in ("residual", "loops")}
+    return {"inlined": [*trees, {**linked["inlined"], "linked": True}], **merged}

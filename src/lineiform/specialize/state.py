@@ -14,6 +14,7 @@ from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
 from lineiform.ir.function import Op, Position, Value
 from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.links import Links
 from lineiform.specialize.report import CallSite, Report
 from lineiform.specialize.trace import ATOMS, TRANSPARENT, Source, mark
 from lineiform.specialize.values import (
@@ -56,7 +57,15 @@ class State:
         self.root_cell: types.CellType | None = None
         self.root_key: Any = None
         self.check: Callable[[], None] = lambda: None  # called now and then; may raise NotCompiled
-        self.own_functions: set[Any] = set()
+        self.links: Links | None = None
+        self.linked_code: types.CodeType | None = None  # of a function that the unit has besides its own
+        self.linked: dict[Any, Any] = {}  # functions of the unit that were loaded, with what they are made from
+
+    def note_size(self, size: int) -> None:
+        """So many operations are being built in."""
+        self.inlined_size += size
+        if self.links is not None:
+            self.links.size += size
 
     def enter_block(self) -> None:
         """Nothing that was checked on another path counts here."""

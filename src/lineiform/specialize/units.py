@@ -93,6 +93,44 @@ class UnitAssumptions(AssumptionSet):
         return list(rows.values())
 
 
+class SharedAssumptions:
+    """What all functions of one unit rest on together: one register for each module that they belong to.
+
+    The registers differ in what they check without a load of their own: the globals of their module.
+    """
+
+    def __init__(self, root: UnitAssumptions, make: Callable[[dict[str, Any]], UnitAssumptions]) -> None:
+        assert root.home is not None
+        self._make = make
+        self._registers = {id(root.home): root}
+
+    def of(self, namespace: dict[str, Any]) -> UnitAssumptions:
+        """The register for functions with these globals."""
+        known = self._registers.get(id(namespace))
+        if known is None:
+            known = self._registers[id(namespace)] = self._make(namespace)
+        return known
+
+    def revalidate(self) -> list[Assumption]:
+        """Those of any register that no longer hold."""
+        return [broken for register in self._registers.values() for broken in register.revalidate()]
+
+    def subscribe(self, callback: Callable[..., None]) -> None:
+        """See ``tiers.unit.Assumptions``."""
+        for register in self._registers.values():
+            register.subscribe(callback)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a change was announced since the last ``revalidate``."""
+        return any(register.is_suspect for register in self._registers.values())
+
+    def describe(self) -> list[Any]:
+        """All assumptions for ``explain``."""
+        rows = [row for register in self._registers.values() for row in register.describe()]
+        return list({(row["kind"], row["what"], row["how"]): row for row in rows}.values())
+
+
 _NAMES = frozenset(
     (Kind.OWN_GLOBAL, Kind.OTHER_GLOBAL, Kind.BUILTIN, Kind.CLASS_ATTRIBUTE, Kind.METHOD, Kind.INSTANCE_ATTRIBUTE)
 )

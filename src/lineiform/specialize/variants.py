@@ -117,6 +117,8 @@ class Variants:
                 self._make(variant, decisions)
             except Restart as restart:
                 del self._known[first:]  # what was made meanwhile rests on a wrong guess
+                if any(isinstance(one, types.CodeType) for one in restart.decisions):
+                    raise  # its callers have to have frames, too
                 if not all([_guess(one, given, takes, gives, decisions) for one in restart.decisions]):
                     return None
                 continue
