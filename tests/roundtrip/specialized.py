@@ -11,6 +11,7 @@ Relies on the public face of Lineiform only.  Never changes a function itself.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from importlib.machinery import SourceFileLoader
 from types import FunctionType, ModuleType
@@ -19,6 +20,9 @@ from typing import Any
 from .transforming import Transformer, module_files
 
 WRAPPERS = (staticmethod, classmethod)
+MOST_SECONDS = 30.0
+"""Processor time for compiling in one process; what comes later stays as it is.  Some tests import a module anew,
+and so compile it anew, ten times."""
 
 
 def new_jit() -> Any:
@@ -52,6 +56,7 @@ class Installation:
         self.paths = {path: name for name, path in self.files.items()}
         self.paths.update({f"<frozen {name}>": name for name in self.files})
         self.jit = new_jit()
+        self.seconds = 0.0  # spent in compiling
 
     def install(self) -> None:
         self.hook_imports()
@@ -107,11 +112,16 @@ class Installation:
         name = self.transformer.name(module, function.__code__)
         if self.transformer.only is not None and name not in self.transformer.only:
             return function
+        if self.seconds > MOST_SECONDS:
+            return function
+        begin = time.process_time()
         try:
             new = self.jit.speedup(function, eager=True, strict=True)
         except Exception as error:
             self.transformer.note_failure(name, error)
             return function
+        finally:
+            self.seconds += time.process_time() - begin
         record.done.add(name)
         return new
 
