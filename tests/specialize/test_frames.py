@@ -176,6 +176,28 @@ def test_what_uses_only_its_own_frame_does_not_keep_its_callers():
     assert [child["name"] for child in report["inlined"][0]["children"]] == ["inner"]
 
 
+def test_logging_finds_the_line_of_its_call():
+    """And the outermost function: the limits page says so."""
+    logger, seen = logging.Logger("test"), []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            seen.append((record.funcName, record.lineno, record.filename))
+
+    logger.addHandler(Handler())
+
+    def inner(x):
+        logger.warning("x is %s", x)
+
+    def outer(x):
+        inner(x)
+
+    outer(1)
+    jit_of().speedup(outer, eager=True, strict=True)(1)
+    (plain_name, *plain), (name, *fast) = seen
+    assert (plain_name, name) == ("inner", "outer") and plain == fast
+
+
 def test_an_opaque_callee_sees_the_outermost_function():
     """The limits page says so: logging is not looked into."""
     logger = logging.Logger("test")

@@ -41,6 +41,20 @@ FRAME_BUILTINS: tuple[Any, ...] = tuple(
 """Functions in C that look at the frame of the function which calls them."""
 
 
+LOOKING_MODULES = frozenset(("logging",))
+"""Modules whose functions find out where they were called from.  They are not inlined, so they find the line of the
+call; their callers are, so it can be the line of an inlined function: see the limits page."""
+
+
+def is_of_looking_module(namespace: dict[str, Any]) -> bool:
+    """Whether these are the globals of one of ``LOOKING_MODULES``."""
+    try:
+        name = raw.namespace_get(namespace, "__name__")
+    except raw.Unreadable:
+        return False
+    return type(name) is str and name in LOOKING_MODULES
+
+
 class Callee(NamedTuple):
     """A known Python function with arguments that are bound already."""
 
@@ -120,7 +134,7 @@ class Callees(Operators):
             source = source_of(parts.code)
         except NotCompiled as refusal:
             return refusal.reason
-        if self.must_keep_frame(activation, parts.code, source):
+        if self.must_keep_frame(activation, parts.code, source) or is_of_looking_module(parts.globals):
             return "looks-at-frames"
         if source.global_stores:
             written = WrittenGlobals(id(parts.globals), source.global_stores)
