@@ -36,10 +36,10 @@ class Sample:
         self.needs_tests = needs_tests
 
 
-FUZZING = Sample("fuzzing", ["tests.fuzz", "--mode", "roundtrip"], 25, 0, False)
+FUZZING = Sample("fuzzing", ["tests.fuzz", "--mode", "all"], 30, 5, False)  # shared by the three modes
 ROUND_TRIP = Sample("round trip", ["tests.roundtrip"], 140, 20, True)
 SPECIALIZED = Sample("specialised", ["tests.roundtrip", "--mode", "specialize"], 60, 20, True)
-SAMPLES = (ROUND_TRIP, SPECIALIZED)
+SAMPLES = (ROUND_TRIP, SPECIALIZED, FUZZING)
 
 # A candidate must be a CPython with threads under the GIL, be able to make virtual environments, and tell
 # whether it carries its own regression tests (distributions often leave them out).

@@ -1,7 +1,7 @@
 """Generate, run, compare, count: the loop of the fuzzer, and what a mismatch is.
 
-A program whose observation under CPython is not the same twice, or that does not end there, is counted and
-set aside; every other difference is a mismatch.
+A program whose observation under CPython is not the same twice, with other addresses too (the order of a set, a
+sort by `str`), or that does not end there, is counted and set aside; every other difference is a mismatch.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from .candidates import Candidate
 from .choices import Choices
 from .generate import Program, generate
 from .matrix import Matrix
-from .observe import compile_program, observe, quiet_collector
+from .observe import compile_program, observe, quiet_collector, scatter
 
 SPREAD = 1_000_003
+LAYOUTS = 10  # orders of addresses under which CPython has to behave alike, before a difference is a mismatch
 
 
 @dataclass
@@ -137,7 +138,8 @@ def check(
     if candidate.late_deaths and without_deaths_between_calls(expected, actual):
         counts["objects that died later than under CPython"] += 1
         return None
-    for _ in range(2):
+    for layout in range(LAYOUTS):
+        scatter(layout)
         if observe(code, None, candidate.frames, candidate.teardown) != expected:
             counts["set aside: not the same twice"] += 1
             return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import gc
+import random
 import signal
 import types
 import warnings
@@ -149,6 +150,18 @@ def _data(names: dict[str, Any]) -> Any:
     """Describe the module's own data (names that start with G) and instances."""
     seen: dict[int, int] = {}
     return [(name, describe(value, seen)) for name, value in names.items() if name.startswith(("G", "thing"))]
+
+
+def scatter(seed: int) -> None:
+    """Have the objects made next lie at addresses in another order.
+
+    Small blocks that are free are handed out in the reverse order in which they were let go, so that two runs
+    one after the other find the same order, and a program whose behaviour follows from it would seem steady.
+    """
+    blocks = [bytes(size) for size in range(0, 480, 16) for _ in range(400)]
+    random.Random(seed).shuffle(blocks)
+    while blocks:
+        blocks.pop()
 
 
 @contextmanager
