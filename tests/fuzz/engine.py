@@ -107,10 +107,12 @@ def check(
     tally: Tally | None = None,
     code: Any = None,
     patience: float = 10.0,
+    layouts: int = LAYOUTS,
 ) -> Mismatch | None:
     """Run the source under CPython and the candidate; return the mismatch, if any.
 
-    The candidate, which may compile while it runs, gets `patience` seconds.
+    The candidate, which may compile while it runs, gets `patience` seconds.  CPython has to do the same under so many
+    `layouts` of addresses before a difference counts.
     """
     counts = tally.counts if tally is not None else Counter()
     if code is None:
@@ -138,7 +140,7 @@ def check(
     if candidate.late_deaths and without_deaths_between_calls(expected, actual):
         counts["objects that died later than under CPython"] += 1
         return None
-    for layout in range(LAYOUTS):
+    for layout in range(layouts):
         scatter(layout)
         if observe(code, None, candidate.frames, candidate.teardown) != expected:
             counts["set aside: not the same twice"] += 1

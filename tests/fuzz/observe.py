@@ -158,7 +158,7 @@ def scatter(seed: int) -> None:
     Small blocks that are free are handed out in the reverse order in which they were let go, so that two runs
     one after the other find the same order, and a program whose behaviour follows from it would seem steady.
     """
-    blocks = [bytes(size) for size in range(0, 480, 16) for _ in range(400)]
+    blocks = [bytes(size) for size in range(0, 480, 16) for _ in range(100)]
     random.Random(seed).shuffle(blocks)
     while blocks:
         blocks.pop()

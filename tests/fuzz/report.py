@@ -15,6 +15,7 @@ from .engine import Mismatch, check
 from .shrink import shrink
 
 CORPUS = Path(__file__).parent / "corpus"
+LAYOUTS_OF_A_STEP = 2  # as in `engine.LAYOUTS`, for each of the many checks that make a program small
 
 
 def shrunk(mismatch: Mismatch, candidate: Candidate, seconds: float) -> Mismatch:
@@ -23,7 +24,7 @@ def shrunk(mismatch: Mismatch, candidate: Candidate, seconds: float) -> Mismatch
 
     def failing(source: str) -> bool:
         nonlocal best
-        found = check(source, candidate, patience=3.0)
+        found = check(source, candidate, patience=3.0, layouts=LAYOUTS_OF_A_STEP)
         if found is None or found.kind != mismatch.kind or _class(found) != _class(mismatch):
             return False
         found.seed = mismatch.seed
