@@ -174,11 +174,8 @@ def test_other_code():
 
         return (lambda n: walk(n)), World(walk=walk)
 
-    def another(n):
-        return walk("other")  # noqa: F821
-
     def replace(world):
-        walk = world.walk
+        walk = world.walk  # the new code has a free variable, too
         world.walk.__code__ = (lambda n: ("other", walk)[0]).__code__
 
     same = Same(make)

@@ -149,14 +149,16 @@ class Callees(Operators):
         linked = self.links is not None and self.links.find(function, before) is not None
         if linked or self._is_recursive(activation, function, before):
             return "recursive"
+        return "inline-budget" if self.is_beyond_budget(activation, source) else None
+
+    def is_beyond_budget(self, activation: Activation, source: Source) -> bool:
+        """Whether inlining a function here would be too deep or too much."""
         budget = self.options.budget
-        if (
+        return bool(
             activation.depth >= budget.inline_depth
             or source.size > budget.callee_size
             or self.inlined_size + source.size > budget.inline_size
-        ):
-            return "inline-budget"
-        return None
+        )
 
     def must_keep_frame(self, activation: Activation, code: types.CodeType, source: Source) -> bool:
         """Whether a function has to have a frame, because it looks at frames or is a caller that is looked at."""

@@ -264,14 +264,7 @@ def _why_not(
         return "looks-at-frames"
     if cells is None or activation.parts.globals is not rules.own_globals and not can_move(source):
         return "not-lifted"
-    budget = rules.options.budget
-    if (
-        activation.depth >= budget.inline_depth
-        or source.size > budget.callee_size
-        or rules.inlined_size + source.size > budget.inline_size
-    ):
-        return "inline-budget"
-    return None
+    return "inline-budget" if rules.is_beyond_budget(activation, source) else None
 
 
 def consume(rules: Inlining, activation: Activation, op: Op) -> bool:
