@@ -23,6 +23,7 @@ from lineiform.optimize.layout import lay_out
 from lineiform.optimize.threading import drop_short_binds, thread_branches
 from lineiform.phases import Phases
 from lineiform.specialize.callees import Callee
+from lineiform.specialize.decisions import Decisions, Restart
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.holes import Holes, recipe_of
 from lineiform.specialize.links import Link, Links
@@ -34,7 +35,6 @@ from lineiform.specialize.specializer import Specializer
 from lineiform.specialize.state import describe
 from lineiform.specialize.units import SharedAssumptions, UnitAssumptions
 from lineiform.specialize.variants import Variant, VariantActivation, Variants, enter
-from lineiform.specialize.virtual import Decisions, Restart
 from lineiform.tiers.unit import Options, Unit
 
 
@@ -123,8 +123,7 @@ def _specialized(
             compiler.compile_links(phases)
             break
         except Restart as restart:
-            for decision in restart.decisions:
-                decisions.add(decision)
+            decisions.note(restart)
             compiler.holes.forget(compiler.writer.constants)
         finally:
             compiler.writer.end()
@@ -228,7 +227,7 @@ class _Compiler:
         parts = raw.function_parts(variant.function)
         callee = Callee(variant.function, variant.before)
         compiler = _Compiler(callee, parts, source_of(parts.code), self.options, self.assumptions)
-        compiler.rules.check = check = self.rules.check
+        compiler.rules.check = self.rules.check
         compiler.rules.decisions, compiler.rules.variants = decisions, self.rules.variants
         compiler.rules.own_stores = self.rules.own_stores
         compiler.rules.links, compiler.rules.linked_code = self.rules.links, parts.code
@@ -238,14 +237,22 @@ class _Compiler:
             compiler.walk_variant(variant)
         finally:
             compiler.writer.end()
-        compiler.share(variant.function, False)
-        compiler.optimize(check)
-        artefact = compiler.artefact()
-        code = artefact.code(compiler.holes.standing(), check)
         parts = parts._replace(defaults=(), kwdefaults=None)
-        made, standing = artefact.make(code, parts, compiler.holes.values, compiler.namespaces)
-        variant.cell.cell_contents = made
+        artefact, _, standing = compiler.make_into(variant.cell, variant.function, parts)
         variant.written = lambda: print_ir(artefact.function, standing)
+
+    def make_into(
+        self, cell: types.CellType, target: Any, parts: raw.FunctionParts
+    ) -> tuple[Artefact, Code, dict[int, object]]:
+        """Make a function that a unit has besides its own; what stands in its holes comes last."""
+        check = self.rules.check
+        self.share(target, False)
+        self.optimize(check)
+        artefact = self.artefact()
+        code = artefact.code(self.holes.standing(), check)
+        made, standing = artefact.make(code, parts, self.holes.values, self.namespaces)
+        cell.cell_contents = made
+        return artefact, code, standing
 
     def compile_links(self, phases: Phases) -> None:
         """Make the functions that the calls of this one ask for, and those that they ask for themselves."""
@@ -260,7 +267,7 @@ class _Compiler:
         self.rules.links = None
 
     def _compile_link(self, link: Link) -> Linked:
-        parts, check = raw.function_parts(link.function), self.rules.check
+        parts = raw.function_parts(link.function)
         assumptions = self.registers.of(parts.globals)
         assumptions.function(link.function)
         callee, decisions = Callee(link.function, link.before), Decisions()
@@ -268,7 +275,7 @@ class _Compiler:
         while True:
             compiler = _Compiler(callee, parts, source_of(parts.code), self.options, assumptions)
             rules = compiler.rules
-            rules.check, rules.decisions = check, decisions
+            rules.check, rules.decisions = self.rules.check, decisions
             rules.links, rules.linked_code = self.rules.links, parts.code
             compiler.writer.called = True  # it runs in the middle of an evaluation
             rules.variants = variants = Variants(compiler.compile_variant)
@@ -276,21 +283,14 @@ class _Compiler:
                 compiler.specialize(link.function, ())
                 break
             except Restart as restart:
-                if any(isinstance(decision, types.CodeType) for decision in restart.decisions):
+                if restart.concerns_callers:
                     raise
-                for decision in restart.decisions:
-                    decisions.add(decision)
+                decisions.note(restart)
                 compiler.holes.forget(compiler.writer.constants)
             finally:
                 compiler.writer.end()
                 rules.variants = rules.links = None
-        compiler.share(link.function, False)
-        compiler.optimize(check)
-        artefact = compiler.artefact()
-        code = artefact.code(compiler.holes.standing(), check)
-        made, standing = artefact.make(code, parts, compiler.holes.values, compiler.namespaces)
-        link.cell.cell_contents = made
-        return Linked(artefact, code, standing, variants.written())
+        return Linked(*compiler.make_into(link.cell, link.function, parts), variants.written())
 
     def walk_variant(self, variant: Variant) -> None:
         """Walk a function whose parameters are partly items of lists."""

@@ -18,6 +18,7 @@ from lineiform.assumptions.table import Kind
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Value
 from lineiform.specialize.arguments import can_bind
+from lineiform.specialize.decisions import Restart, WrittenGlobals
 from lineiform.specialize.engine import Activation
 from lineiform.specialize.links import Link
 from lineiform.specialize.operators import Operators
@@ -25,7 +26,6 @@ from lineiform.specialize.relying import rely
 from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.state import describe
 from lineiform.specialize.values import KnownMethod, constant_of, is_constant
-from lineiform.specialize.virtual import Restart, WrittenGlobals
 from lineiform.tiers.unit import Pin
 
 FRAME_BUILTINS: tuple[Any, ...] = tuple(

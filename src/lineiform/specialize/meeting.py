@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from lineiform.ir.function import Block, Target, Value
+from lineiform.specialize.decisions import Restart
 from lineiform.specialize.values import ATOMS
-from lineiform.specialize.virtual import Contents, Heap, Restart, VirtualList, VirtualMethod, make_real, real_value
+from lineiform.specialize.virtual import Contents, Heap, VirtualList, VirtualMethod, make_real, real_value
 
 if TYPE_CHECKING:
     from lineiform.specialize.engine import Activation, Arrival, Instance

@@ -13,6 +13,7 @@ from typing import Any
 from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
 from lineiform.ir.function import Op, Position, Value
+from lineiform.specialize.decisions import Decisions
 from lineiform.specialize.engine import Activation, Writer
 from lineiform.specialize.links import Links
 from lineiform.specialize.report import CallSite, Report
@@ -22,7 +23,6 @@ from lineiform.specialize.values import (
     is_constant,
     source_of_constant,
 )
-from lineiform.specialize.virtual import Decisions
 
 RESULT_TYPES: dict[str, type] = {
     "py.build_list": list,

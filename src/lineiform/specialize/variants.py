@@ -20,10 +20,11 @@ from lineiform.assumptions import raw
 from lineiform.errors import NotCompiled
 from lineiform.ir.function import Op, Value
 from lineiform.specialize import virtual
+from lineiform.specialize.decisions import Decisions, Restart
 from lineiform.specialize.engine import Activation
 from lineiform.specialize.relying import rely
 from lineiform.specialize.values import ATOMS, constant_of, is_constant
-from lineiform.specialize.virtual import Contents, Decisions, Escapes, Restart, VirtualList, contents_of
+from lineiform.specialize.virtual import Contents, Escapes, VirtualList, contents_of
 
 if TYPE_CHECKING:
     from lineiform.specialize.callees import Callee
@@ -117,7 +118,7 @@ class Variants:
                 self._make(variant, decisions)
             except Restart as restart:
                 del self._known[first:]  # what was made meanwhile rests on a wrong guess
-                if any(isinstance(one, types.CodeType) for one in restart.decisions):
+                if restart.concerns_callers:
                     raise  # its callers have to have frames, too
                 if not all([_guess(one, given, takes, gives, decisions) for one in restart.decisions]):
                     return None

@@ -16,10 +16,10 @@ from the moment it is made: with its last variable it dies.
 
 from __future__ import annotations
 
-from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineiform.ir.function import Op, Value
+from lineiform.specialize.decisions import Restart
 from lineiform.specialize.values import ATOMS, Deferred, is_constant
 
 if TYPE_CHECKING:
@@ -27,50 +27,6 @@ if TYPE_CHECKING:
 
 MOST_ITEMS = 32
 """Longest list that is kept virtual."""
-
-RESTARTS = 16
-"""Walks of one function after which nothing is kept virtual any more."""
-
-
-class Restart(Exception):
-    """The walk has to begin again: ``decisions`` (see ``Decisions``) were taken the wrong way."""
-
-    def __init__(self, *decisions: object) -> None:
-        super().__init__(*decisions)
-        self.decisions = decisions
-
-
-class WrittenGlobals(NamedTuple):
-    """A function that is called writes these.  ``namespace``: its identity."""
-
-    namespace: int
-    names: frozenset[str]
-
-
-class Decisions:
-    """What earlier walks of the same function have found out.
-
-    ``real``: ops whose objects are built at once.  ``untyped``: items of loops whose type changes.
-    ``frames``: code of functions that are not inlined, since somebody looks for their frames.
-    ``written``: globals that functions write which are called, as identity of the namespace and name.
-    """
-
-    def __init__(self) -> None:
-        self.taken: set[object] = set()
-        self.frames: set[CodeType] = set()
-        self.written: set[tuple[int, str]] = set()
-        self.nothing = False
-
-    def add(self, decision: object) -> None:
-        """Note it for the next walk."""
-        if isinstance(decision, CodeType):
-            self.frames.add(decision)
-            return
-        if isinstance(decision, WrittenGlobals):
-            self.written.update((decision.namespace, name) for name in decision.names)
-            return
-        self.taken.add(decision)
-        self.nothing = len(self.taken) >= RESTARTS
 
 
 class Escapes(Exception):
