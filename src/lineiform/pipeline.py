@@ -24,7 +24,7 @@ from lineiform.optimize.threading import drop_short_binds, thread_branches
 from lineiform.phases import Phases
 from lineiform.specialize.callees import Callee
 from lineiform.specialize.decisions import Decisions, Restart
-from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.engine import Activation
 from lineiform.specialize.holes import Holes, recipe_of
 from lineiform.specialize.links import Link, Links
 from lineiform.specialize.recipe import Mismatch, Recipe, RecipeMaker
@@ -35,6 +35,7 @@ from lineiform.specialize.specializer import Specializer
 from lineiform.specialize.state import describe
 from lineiform.specialize.units import SharedAssumptions, UnitAssumptions
 from lineiform.specialize.variants import Variant, VariantActivation, Variants, enter
+from lineiform.specialize.writer import Writer
 from lineiform.tiers.unit import Options, Unit
 
 

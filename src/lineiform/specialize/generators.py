@@ -18,9 +18,10 @@ from lineiform.lift.python import is_generator_expression
 from lineiform.specialize import consumers
 from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.consumers import CONSUMER, CONSUMERS, Form, Unsuited
-from lineiform.specialize.engine import Activation, OuterHandler, add_scope
+from lineiform.specialize.engine import Activation, OuterHandler
 from lineiform.specialize.source import Source, can_move, source_of
 from lineiform.specialize.values import Abstract, Deferred, KnownCell, constant_of, is_constant, is_unbound
+from lineiform.specialize.writer import add_scope
 
 if TYPE_CHECKING:
     from lineiform.specialize.inlining import Inlining

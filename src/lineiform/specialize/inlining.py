@@ -14,7 +14,7 @@ from lineiform.ir.function import Block, Op, Target, Value
 from lineiform.specialize import meeting, virtual
 from lineiform.specialize.arguments import Making, bind
 from lineiform.specialize.callees import Callee, Callees
-from lineiform.specialize.engine import Activation, OuterHandler, Stop, add_scope
+from lineiform.specialize.engine import Activation, OuterHandler, Stop
 from lineiform.specialize.relying import rely
 from lineiform.specialize.source import source_of
 from lineiform.specialize.values import (
@@ -22,6 +22,7 @@ from lineiform.specialize.values import (
     identity_of,
     is_constant,
 )
+from lineiform.specialize.writer import add_scope
 
 STARRED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 

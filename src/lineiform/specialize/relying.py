@@ -17,7 +17,8 @@ from lineiform.assumptions.notify import module_of
 from lineiform.assumptions.registry import Assumption
 from lineiform.assumptions.table import CHECKED
 from lineiform.ir.function import Target, Value
-from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.engine import Activation
+from lineiform.specialize.writer import Writer
 
 if TYPE_CHECKING:
     from lineiform.specialize.state import State

@@ -14,7 +14,7 @@ from lineiform.assumptions import raw
 from lineiform.assumptions.registry import Assumption
 from lineiform.ir.function import Op, Position, Value
 from lineiform.specialize.decisions import Decisions
-from lineiform.specialize.engine import Activation, Writer
+from lineiform.specialize.engine import Activation
 from lineiform.specialize.links import Links
 from lineiform.specialize.report import CallSite, Report
 from lineiform.specialize.trace import ATOMS, TRANSPARENT, Source, mark
@@ -23,6 +23,7 @@ from lineiform.specialize.values import (
     is_constant,
     source_of_constant,
 )
+from lineiform.specialize.writer import Writer
 
 RESULT_TYPES: dict[str, type] = {
     "py.build_list": list,
